@@ -1,0 +1,76 @@
+//! What a handler works with: the transaction its effect becomes part of.
+
+use crate::error::Result;
+use crate::failure::Failure;
+use crate::message::Envelope;
+use crate::store::transaction;
+use crate::transaction::{InTransaction, sealed};
+use rusqlite::Connection;
+use std::fmt;
+use std::ops::Deref;
+
+/// The transaction a handler's effect becomes part of, and the message it is for.
+///
+/// Derefs to the [`Connection`]. The transaction is not the handler's to end: a `COMMIT` is
+/// refused, and after a `ROLLBACK` nothing of the batch counts. What a handler enqueues here is
+/// committed with its effect.
+pub struct Effect<'a> {
+    connection: &'a Connection,
+    envelope: &'a Envelope,
+}
+
+impl<'a> Effect<'a> {
+    pub(super) fn new(connection: &'a Connection, envelope: &'a Envelope) -> Self {
+        Self {
+            connection,
+            envelope,
+        }
+    }
+
+    /// The message: its id, attempt, key, headers and time.
+    #[must_use]
+    pub fn envelope(&self) -> &Envelope {
+        self.envelope
+    }
+
+    /// Runs a part of the effect in a savepoint: when it fails, that part alone is undone.
+    ///
+    /// # Errors
+    ///
+    /// What `part` returns, or the database's own failure.
+    pub fn savepoint<T>(
+        &self,
+        part: impl FnOnce(&Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        transaction::nested(self.connection)?;
+        let value = part(self);
+        match &value {
+            Ok(_) => transaction::release_nested(self.connection)?,
+            Err(_) => transaction::undo_nested(self.connection)?,
+        }
+        value
+    }
+}
+
+impl Deref for Effect<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
+
+impl sealed::Sealed for Effect<'_> {}
+impl InTransaction for Effect<'_> {
+    fn connection(&self) -> &Connection {
+        self.connection
+    }
+}
+
+impl fmt::Debug for Effect<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Effect")
+            .field("id", &self.envelope.id())
+            .finish_non_exhaustive()
+    }
+}

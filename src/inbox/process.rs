@@ -1,0 +1,441 @@
+//! Requests into effects: many messages in a transaction, each in a savepoint, answered only after
+//! the commit.
+
+use super::handlers::Prepared;
+use super::memory::Remembered;
+use super::{Admission, Claim, Effect, Inbox, Open, Seen, admit};
+use crate::error::{Error, ErrorKind, Result};
+use crate::failure::Failure;
+use crate::handoff::{Applied, Outcome, Request, Ticket};
+use crate::id::{KeyHash, Seq};
+use crate::message::Envelope;
+use crate::store::inbox::{self as rows, SeenRow, Verdicts};
+use crate::store::transaction;
+use crate::watermark::Ranges;
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+/// What became of a request as a whole.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Processed {
+    /// Every message was answered, and the statement merged.
+    All,
+    /// Another incarnation is registered: nothing was looked at.
+    Fenced,
+    /// The producer's store went back in time: another message was applied at one of the places.
+    Rewound(String),
+}
+
+/// A request on its way through one or more transactions.
+struct Work<'a> {
+    request: &'a Request,
+    prepared: &'a HashMap<Seq, Result<Prepared, Failure>>,
+    next: usize,
+    failed_keys: HashSet<KeyHash>,
+    /// Places whose handler ended the transaction: not run again in this request.
+    escaped: HashSet<Seq>,
+}
+
+/// How one transaction ended.
+enum Ended {
+    Committed {
+        next: usize,
+    },
+    Fenced,
+    Rewound(String),
+    /// The handler of this message ended the transaction: all of the batch is undone.
+    Escaped(usize),
+}
+
+impl Inbox {
+    /// Applies a request: what is new runs its handler, the rest is answered from memory. Answers
+    /// come after the commit they rest on, and after an error none is missing that matters: what
+    /// was not answered is delivered again.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails (full, busy, broken). Nothing that was not answered took effect,
+    /// unless the kind is [`ErrorKind::Unknown`].
+    pub fn process(
+        &mut self,
+        request: &Request,
+        answer: &mut dyn FnMut(Ticket, Outcome),
+    ) -> Result<Processed> {
+        self.process_prepared(request, &HashMap::new(), answer)
+    }
+
+    pub(crate) fn process_prepared(
+        &mut self,
+        request: &Request,
+        prepared: &HashMap<Seq, Result<Prepared, Failure>>,
+        answer: &mut dyn FnMut(Ticket, Outcome),
+    ) -> Result<Processed> {
+        let mut work = Work {
+            request,
+            prepared,
+            next: 0,
+            failed_keys: HashSet::new(),
+            escaped: HashSet::new(),
+        };
+        let mut most = self.batch;
+        loop {
+            let mut outcomes = Vec::new();
+            let failed_before = work.failed_keys.clone();
+            let result = self.transaction(&mut work, most, &mut outcomes);
+            match self.keep_or_drop(result) {
+                Ok(Ended::Fenced) => return Ok(Processed::Fenced),
+                Ok(Ended::Rewound(detail)) => return Ok(Processed::Rewound(detail)),
+                Ok(Ended::Escaped(index)) => {
+                    self.open = None;
+                    work.failed_keys = failed_before;
+                    work.escaped.insert(work.request.envelopes[index].seq);
+                }
+                Ok(Ended::Committed { next }) => {
+                    work.next = next;
+                    most = self.batch;
+                    for (ticket, outcome) in outcomes {
+                        answer(ticket, outcome);
+                    }
+                    if next == request.envelopes.len() {
+                        return Ok(Processed::All);
+                    }
+                }
+                // A statement that a handler left open keeps the batch from committing: whose?
+                Err(error) if left_open(&error) && most > 1 => {
+                    self.open = None;
+                    work.failed_keys = failed_before;
+                    most = 1;
+                }
+                Err(error) if left_open(&error) => {
+                    self.open = None;
+                    work.failed_keys = failed_before;
+                    work.escaped.insert(request.envelopes[work.next].seq);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// One transaction: merge the statement, decide about each message, run handlers, commit.
+    fn transaction(
+        &mut self,
+        work: &mut Work<'_>,
+        most: usize,
+        outcomes: &mut Vec<(Ticket, Outcome)>,
+    ) -> Result<Ended> {
+        self.connect()?;
+        let open = self.open.as_ref().expect("opened just now");
+        open.file_check(&self.database)?;
+        transaction::begin(&open.connection)?;
+        let ended = self.run(open, work, most, outcomes);
+        match ended {
+            Ok((Ended::Committed { next }, true)) => {
+                open.gate.commit(&open.connection)?;
+                Ok(Ended::Committed { next })
+            }
+            Ok((ended, _)) => {
+                transaction::rollback(&open.connection)?;
+                Ok(ended)
+            }
+            Err(error) => {
+                // The connection is dropped with the error, or the transaction is gone already.
+                let _ = transaction::rollback(&open.connection);
+                Err(error)
+            }
+        }
+    }
+
+    /// Says how it ended, and whether anything was written that must be committed.
+    fn run(
+        &self,
+        open: &Open,
+        work: &mut Work<'_>,
+        most: usize,
+        outcomes: &mut Vec<(Ticket, Outcome)>,
+    ) -> Result<(Ended, bool)> {
+        let connection = &open.connection;
+        let Request {
+            store,
+            subscription,
+            incarnation,
+            settled,
+            envelopes,
+        } = work.request;
+        let source = rows::find(connection, &self.consumer, *store, *subscription)?;
+        let Some(source) = source.filter(|source| source.incarnation == *incarnation) else {
+            return Ok((Ended::Fenced, false));
+        };
+        let (mut memory, merged) = self.remember(open, source.number, settled)?;
+        let mut verdicts = Verdicts::default();
+        let mut high = source.high.max(memory.settled.last());
+        let began = self.database.now().tick;
+        let first = work.next;
+        let mut next = first;
+        for envelope in &envelopes[first..] {
+            let full = next - first >= most;
+            if full || next > first && self.is_over_time(began) {
+                break;
+            }
+            let decided = self.decide(open, &mut memory, work, envelope, &mut verdicts)?;
+            let outcome = match decided {
+                Decided::Outcome(outcome) => outcome,
+                Decided::Rewound(detail) => return Ok((Ended::Rewound(detail), false)),
+                Decided::Escaped => return Ok((Ended::Escaped(next), false)),
+            };
+            if !matches!(outcome, Outcome::Applied(_))
+                && let Some(key) = envelope.key_hash()
+            {
+                work.failed_keys.insert(key);
+            }
+            if matches!(outcome, Outcome::Applied(_)) {
+                high = high.max(envelope.seq);
+            }
+            outcomes.push((envelope.ticket(), outcome));
+            next += 1;
+        }
+        let writes = merged || verdicts != Verdicts::default();
+        if writes {
+            rows::count(connection, source.number, high, &verdicts)?;
+        }
+        Ok((Ended::Committed { next }, writes))
+    }
+
+    fn is_over_time(&self, began: Duration) -> bool {
+        self.database.now().tick.saturating_sub(began) >= self.batch_time
+    }
+
+    /// The memory of a source with the statement merged into it (rule 13), and whether that told
+    /// anything new.
+    fn remember<'a>(
+        &self,
+        open: &'a Open,
+        source: i64,
+        stated: &Ranges,
+    ) -> Result<(Remembered<'a>, bool)> {
+        let connection = &open.connection;
+        let before = rows::settled(connection, source)?;
+        let mut settled = before.clone();
+        settled.union(stated);
+        let new = settled != before;
+        if new {
+            rows::settle(connection, source, &before, &settled)?;
+        }
+        Ok((
+            Remembered {
+                connection,
+                source,
+                settled,
+            },
+            new,
+        ))
+    }
+
+    fn decide(
+        &self,
+        open: &Open,
+        memory: &mut Remembered<'_>,
+        work: &Work<'_>,
+        envelope: &Envelope,
+        verdicts: &mut Verdicts,
+    ) -> Result<Decided> {
+        if !envelope.is_intact() {
+            verdicts.corrupt += 1;
+            let why = "the content does not match its checksum";
+            self.quarantine(open, work.request, envelope, "corrupt")?;
+            return Ok(Decided::Outcome(Outcome::Failed(Failure::retry(why))));
+        }
+        let claim = Claim {
+            seq: envelope.seq,
+            id: envelope.id,
+            revision: envelope.revision,
+            fingerprint: envelope.fingerprint,
+            after: envelope.after,
+            key_failed: envelope
+                .key_hash()
+                .is_some_and(|key| work.failed_keys.contains(&key)),
+        };
+        match admit(memory, &claim)? {
+            Admission::New => self.apply(open, memory, work, envelope, verdicts),
+            Admission::Duplicate(seen) => {
+                verdicts.duplicates += 1;
+                self.duplicate(memory, envelope, seen)
+            }
+            Admission::Superseded(seen) => {
+                verdicts.superseded += 1;
+                self.duplicate(memory, envelope, Some(seen))
+            }
+            Admission::Conflict(seen) => {
+                verdicts.conflicts += 1;
+                self.quarantine(open, work.request, envelope, "conflict")?;
+                let detail = format!(
+                    "its id was applied with other content, at place {}",
+                    seen.seq
+                );
+                Ok(Decided::Outcome(Outcome::Refused {
+                    reason: "conflict",
+                    detail,
+                }))
+            }
+            Admission::Blocked => {
+                verdicts.blocked += 1;
+                Ok(Decided::Outcome(Outcome::Blocked))
+            }
+            Admission::Rewound(other) => Ok(Decided::Rewound(format!(
+                "place {} was message {} and is {} now",
+                envelope.seq, other.id, envelope.id
+            ))),
+        }
+    }
+
+    /// Answers from memory. The same id at a second place is remembered there too, so that it stays
+    /// a duplicate when the first is settled and forgotten.
+    fn duplicate(
+        &self,
+        memory: &mut Remembered<'_>,
+        envelope: &Envelope,
+        seen: Option<Seen>,
+    ) -> Result<Decided> {
+        let mut applied = Applied {
+            duplicate: true,
+            ..Applied::default()
+        };
+        if let Some(seen) = seen {
+            let row = rows::seen_at(memory.connection, memory.source, seen.seq)?;
+            applied.revision = Some(seen.revision);
+            applied.reply = row.and_then(|row| row.reply);
+            if seen.seq != envelope.seq {
+                let row = SeenRow {
+                    seq: envelope.seq,
+                    id: seen.id,
+                    revision: seen.revision,
+                    fingerprint: seen.fingerprint,
+                    reply: applied.reply.clone(),
+                };
+                rows::remember(memory.connection, memory.source, &row)?;
+            }
+        }
+        Ok(Decided::Outcome(Outcome::Applied(applied)))
+    }
+
+    /// Runs the handler in a savepoint, and remembers the message in the same transaction.
+    fn apply(
+        &self,
+        open: &Open,
+        memory: &Remembered<'_>,
+        work: &Work<'_>,
+        envelope: &Envelope,
+        verdicts: &mut Verdicts,
+    ) -> Result<Decided> {
+        let Some(handler) = self.handlers.get(envelope.topic()) else {
+            verdicts.unhandled += 1;
+            self.quarantine(open, work.request, envelope, "unhandled")?;
+            let detail = format!("no handler for topic {:?}", envelope.topic());
+            return Ok(Decided::Outcome(Outcome::Refused {
+                reason: "unhandled",
+                detail,
+            }));
+        };
+        let failed = |verdicts: &mut Verdicts, failure| {
+            verdicts.failed += 1;
+            Ok(Decided::Outcome(Outcome::Failed(failure)))
+        };
+        if work.escaped.contains(&envelope.seq) {
+            let why = "the handler ended the transaction it runs in, or left a statement open";
+            return failed(verdicts, Failure::retry(why));
+        }
+        let prepared = match work.prepared.get(&envelope.seq) {
+            Some(Ok(prepared)) => Some(prepared),
+            Some(Err(failure)) => return failed(verdicts, failure.again()),
+            None => None,
+        };
+        let connection = &open.connection;
+        transaction::savepoint(connection)?;
+        let effect = Effect::new(connection, envelope);
+        let result = catch_unwind(AssertUnwindSafe(|| handler.apply(&effect, prepared)))
+            .unwrap_or_else(|panic| Err(Failure::retry(panic_text(&*panic))));
+        if let Err(failure) = &result
+            && let Some(error) = failure.of_the_ground()
+        {
+            return Err(error);
+        }
+        if connection.is_autocommit() {
+            return Ok(Decided::Escaped);
+        }
+        match result {
+            Ok(reply) => {
+                let row = SeenRow {
+                    seq: envelope.seq,
+                    id: envelope.id,
+                    revision: envelope.revision,
+                    fingerprint: envelope.fingerprint,
+                    reply,
+                };
+                rows::remember(connection, memory.source, &row)?;
+                if transaction::release(connection).is_err() {
+                    return Ok(Decided::Escaped);
+                }
+                verdicts.applied += 1;
+                Ok(Decided::Outcome(Outcome::Applied(Applied {
+                    revision: Some(envelope.revision),
+                    duplicate: false,
+                    reply: row.reply,
+                })))
+            }
+            Err(failure) => {
+                if transaction::undo(connection).is_err() {
+                    return Ok(Decided::Escaped);
+                }
+                failed(verdicts, failure)
+            }
+        }
+    }
+
+    fn quarantine(
+        &self,
+        open: &Open,
+        request: &Request,
+        envelope: &Envelope,
+        reason: &'static str,
+    ) -> Result<()> {
+        tracing::error!(
+            messaging.system = "surehand",
+            messaging.operation.name = "process",
+            messaging.destination.name = envelope.topic(),
+            messaging.message.id = %envelope.id(),
+            error.type = reason,
+            "a message went into quarantine"
+        );
+        let origin = request.store.as_bytes();
+        let now = self.database.now().wall_ms;
+        rows::quarantine(
+            &open.connection,
+            (&self.consumer, origin),
+            envelope,
+            reason,
+            now,
+        )
+    }
+}
+
+enum Decided {
+    Outcome(Outcome),
+    Rewound(String),
+    Escaped,
+}
+
+/// A write statement that was not stepped to its end keeps the transaction from committing
+/// (<https://sqlite.org/lang_transaction.html>).
+fn left_open(error: &Error) -> bool {
+    error.kind() == ErrorKind::Busy && error.to_string().contains("SQL statements in progress")
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    format!(
+        "the handler panicked: {}",
+        text.unwrap_or_else(|| "without a text".into())
+    )
+}

@@ -1,0 +1,195 @@
+//! What travels: a message with its place, its attempt and its checksum.
+
+use crate::id::{Fingerprint, KeyHash, MessageId, Seq};
+use serde_json::Value;
+use std::borrow::Cow;
+use std::ops::Deref;
+use std::sync::Arc;
+use xxhash_rust::xxh3::Xxh3Default;
+
+/// A message on its way: what you handed in, with its place, attempt and checksum.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    pub(crate) seq: Seq,
+    pub(crate) id: MessageId,
+    pub(crate) revision: i64,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) attempt: u32,
+    pub(crate) after: Seq,
+    pub(crate) created_at_ms: i64,
+    pub(crate) parts: Parts,
+}
+
+/// What the consumer sees of a message, and what its fingerprint covers.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts {
+    pub(crate) topic: Arc<str>,
+    pub(crate) key: Option<String>,
+    /// A JSON object, as text; parsed when somebody asks.
+    pub(crate) headers: Option<String>,
+    pub(crate) content_type: Option<String>,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Envelope {
+    /// The message's id: the same for every attempt.
+    #[must_use]
+    pub fn id(&self) -> MessageId {
+        self.id
+    }
+
+    /// The message's place in its outbox.
+    #[must_use]
+    pub fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// 0 as it was enqueued; one more for every replacement of its content.
+    #[must_use]
+    pub fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    /// Which attempt at this message this is, counted from 1; attempts before a restart may be
+    /// missing from the count.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The place of the message of the same key before this one that is not settled yet, or 0.
+    #[must_use]
+    pub fn after(&self) -> Seq {
+        self.after
+    }
+
+    /// The hash of all the consumer sees.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// When it was enqueued: milliseconds since 1970 (UTC) by the producer's clock.
+    #[must_use]
+    pub fn created_at_ms(&self) -> i64 {
+        self.created_at_ms
+    }
+
+    /// The topic.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.parts.topic
+    }
+
+    /// The key that keeps messages in order, if it has one.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.parts.key.as_deref()
+    }
+
+    /// The media type of the payload, if the producer named one.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        self.parts.content_type.as_deref()
+    }
+
+    /// The payload.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.parts.payload
+    }
+
+    /// The value of a header; a value that is no string comes as its JSON text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<String> {
+        let headers: Value = serde_json::from_str(self.parts.headers.as_deref()?).ok()?;
+        match headers.get(name)? {
+            Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        }
+    }
+
+    /// All headers as the JSON object they travel as; `{}` when there are none.
+    #[must_use]
+    pub fn headers_json(&self) -> Cow<'_, str> {
+        self.parts
+            .headers
+            .as_deref()
+            .map_or(Cow::Borrowed("{}"), Cow::Borrowed)
+    }
+
+    /// Whether the content still is what the producer's checksum says.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        fingerprint(self.id, &self.parts) == self.fingerprint
+    }
+
+    pub(crate) fn key_hash(&self) -> Option<KeyHash> {
+        self.key().map(KeyHash::of)
+    }
+}
+
+/// The fingerprint of a message's content under its id.
+pub(crate) fn fingerprint(id: MessageId, parts: &Parts) -> Fingerprint {
+    let mut hash = Xxh3Default::new();
+    hash.update(id.as_bytes());
+    let texts = [
+        Some(parts.topic.as_bytes()),
+        parts.key.as_deref().map(str::as_bytes),
+        parts.headers.as_deref().map(str::as_bytes),
+        parts.content_type.as_deref().map(str::as_bytes),
+        Some(&parts.payload),
+    ];
+    for text in texts {
+        // Lengths first, so that no two contents run together into the same bytes.
+        let length = text.map_or(u64::MAX, |text| text.len() as u64);
+        hash.update(&length.to_le_bytes());
+        hash.update(text.unwrap_or_default());
+    }
+    Fingerprint(hash.digest().cast_signed())
+}
+
+/// A payload read as JSON: `|tx: &Effect, order: Json<OrderPlaced>|`. Derefs to the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Json<T>(pub T);
+
+impl<T> Deref for Json<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(topic: &str, key: Option<&str>, payload: &[u8]) -> Parts {
+        Parts {
+            topic: topic.into(),
+            key: key.map(Into::into),
+            headers: None,
+            content_type: None,
+            payload: payload.to_vec(),
+        }
+    }
+
+    #[test]
+    fn the_fingerprint_tells_every_part_apart() {
+        let id = MessageId::from_bytes([1; 16]);
+        let base = fingerprint(id, &parts("a", Some("b"), b"c"));
+        assert_eq!(base, fingerprint(id, &parts("a", Some("b"), b"c")));
+        assert_ne!(
+            base,
+            fingerprint(MessageId::from_bytes([2; 16]), &parts("a", Some("b"), b"c"))
+        );
+        for other in [
+            parts("ab", Some(""), b"c"),
+            parts("a", None, b"bc"),
+            parts("a", Some("b"), b""),
+        ] {
+            assert_ne!(base, fingerprint(id, &other));
+        }
+    }
+}

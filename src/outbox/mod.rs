@@ -1,0 +1,300 @@
+//! The producer: messages written in the transaction of the business rows, both or neither.
+//!
+//! It promises that a message is in the log if and only if the transaction commits. It starts
+//! nothing and delivers nothing: that is the [`Relay`](crate::Relay)'s work, in this process or
+//! another.
+
+mod bound;
+mod handle;
+
+pub use handle::AsyncOutbox;
+
+use crate::clock::millis;
+use crate::database::Database;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{MessageId, StoreId};
+use crate::message::{Message, Parts, fingerprint};
+use crate::store::log::{self, NewMessage};
+use crate::store::open::Durability;
+use crate::store::{self, FileIdentity, Role};
+use crate::transaction::{InTransaction, inside};
+use crate::wake::Doorbell;
+use rusqlite::Connection;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The producer's side of the handoff.
+///
+/// Cheap to clone; holds no connection. Messages go through the caller's own transaction:
+///
+/// ```
+/// use surehand::rusqlite::{Connection, TransactionBehavior};
+/// use surehand::{Message, Outbox};
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("shop.db");
+///
+/// let outbox = Outbox::open(&path)?;
+/// let mut db = Connection::open(&path)?;
+/// # db.execute_batch("CREATE TABLE orders (id INTEGER PRIMARY KEY, sku TEXT)")?;
+///
+/// let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+/// tx.execute("INSERT INTO orders (sku) VALUES ('A-1')", [])?;
+/// outbox.enqueue(&tx, Message::new("order.placed").key(1).json(&"A-1")?)?;
+/// tx.commit()?; // both or neither
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    database: Database,
+    store: StoreId,
+    file: FileIdentity,
+    durability: Durability,
+    doorbell: Doorbell,
+    keep_idempotency_keys: Duration,
+    host_checked: AtomicBool,
+}
+
+impl Outbox {
+    /// Opens the outbox in a database: makes its tables, under its own prefix, beside whatever else
+    /// is there. A new file gets WAL mode; the settings of an existing one are left alone.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened or written, is no database, or has a newer schema.
+    pub fn open(database: impl Into<Database>) -> Result<Self> {
+        let database = database.into();
+        let connection = store::open(&database, Role::Outbox)?;
+        let store = log::store(&connection)?.map(|store| store.id);
+        let store = store.ok_or_else(|| wrong_database(None))?;
+        let durability = Durability::of(&connection)?;
+        let file = FileIdentity::of(database.path());
+        let inner = Inner {
+            database,
+            store,
+            file,
+            durability,
+            doorbell: Doorbell::new(),
+            keep_idempotency_keys: DAY,
+            host_checked: AtomicBool::new(false),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Keeps idempotency keys for so long: a day unless told otherwise.
+    #[must_use]
+    pub fn keep_idempotency_keys(self, time: Duration) -> Self {
+        let Inner {
+            database,
+            store,
+            file,
+            durability,
+            doorbell,
+            ..
+        } = &*self.inner;
+        let inner = Inner {
+            database: database.clone(),
+            store: *store,
+            file: *file,
+            durability: durability.clone(),
+            doorbell: doorbell.clone(),
+            keep_idempotency_keys: time,
+            host_checked: AtomicBool::new(false),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Writes a message in the caller's transaction, and returns its id.
+    ///
+    /// Nothing is sent before the transaction commits, and nothing is left of the message when it
+    /// rolls back. An error of kind [`ErrorKind::DiskFull`] has rolled back the *whole* transaction
+    /// (<https://sqlite.org/lang_transaction.html>).
+    ///
+    /// With an idempotency key that was used before, nothing is written and the first id returned.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidMessage`] over a limit, [`ErrorKind::Conflict`] for an idempotency key
+    /// that was used with other content, [`ErrorKind::OutboxFull`] at a bound,
+    /// [`ErrorKind::NotInTransaction`] after a raw `COMMIT`, [`ErrorKind::WrongDatabase`] when the
+    /// transaction is on another database, [`ErrorKind::Replaced`] when the file is gone.
+    pub fn enqueue(&self, transaction: &impl InTransaction, message: Message) -> Result<MessageId> {
+        let connection = inside(transaction)?;
+        let bounded = self.check_host(connection)?;
+        self.write(connection, message, bounded)
+    }
+
+    /// Writes many messages in the caller's transaction, and returns their ids in order.
+    ///
+    /// # Errors
+    ///
+    /// As [`enqueue`](Self::enqueue). The messages before the one that failed are written; roll the
+    /// transaction back, or let it stand.
+    pub fn enqueue_all(
+        &self,
+        transaction: &impl InTransaction,
+        messages: impl IntoIterator<Item = Message>,
+    ) -> Result<Vec<MessageId>> {
+        let connection = inside(transaction)?;
+        let bounded = self.check_host(connection)?;
+        messages
+            .into_iter()
+            .map(|message| self.write(connection, message, bounded))
+            .collect()
+    }
+
+    /// The settings of the database as they were when the outbox was opened. `synchronous` is a
+    /// property of each connection: see [`durability_of`](Self::durability_of) for yours.
+    #[must_use]
+    pub fn durability(&self) -> &Durability {
+        &self.inner.durability
+    }
+
+    /// The settings of a connection, and with them what it promises.
+    ///
+    /// # Errors
+    ///
+    /// When the connection cannot be read.
+    pub fn durability_of(&self, connection: &Connection) -> Result<Durability> {
+        Durability::of(connection)
+    }
+
+    /// Commits, and tells the relays of this process at once. Without it they notice within
+    /// milliseconds, as they do for other processes.
+    ///
+    /// # Errors
+    ///
+    /// When the commit fails.
+    pub fn commit(&self, transaction: rusqlite::Transaction<'_>) -> Result<()> {
+        transaction
+            .commit()
+            .map_err(|error| Error::sqlite("commit", error))?;
+        self.inner.doorbell.ring();
+        Ok(())
+    }
+
+    /// The bell that tells relays of this process about a commit:
+    /// [`Relay::woken_by`](crate::Relay::woken_by).
+    #[must_use]
+    pub fn doorbell(&self) -> Doorbell {
+        self.inner.doorbell.clone()
+    }
+
+    /// Whose messages these are.
+    #[must_use]
+    pub fn store_id(&self) -> StoreId {
+        self.inner.store
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.inner.database
+    }
+
+    /// Whether this is the database the outbox was opened on; says whether it is bounded.
+    fn check_host(&self, connection: &Connection) -> Result<bool> {
+        self.inner.file.check(self.inner.database.path())?;
+        let found = log::store(connection).map_err(|error| wrong_database(Some(error)))?;
+        let found = found.filter(|store| store.id == self.inner.store);
+        let found = found.ok_or_else(|| wrong_database(None))?;
+        if !self.inner.host_checked.swap(true, Ordering::Relaxed) {
+            warn_of_losses(&Durability::of(connection)?);
+        }
+        Ok(found.bounded)
+    }
+
+    fn write(&self, connection: &Connection, message: Message, bounded: bool) -> Result<MessageId> {
+        let headers = message.headers_json();
+        message.check(headers.as_deref())?;
+        let now_ms = self.inner.database.now().wall_ms;
+        let parts = Parts {
+            topic: message.topic.into(),
+            key: message.key,
+            headers,
+            content_type: message.content_type,
+            payload: message.payload,
+        };
+        if let Some(key) = &message.idempotency_key
+            && let Some(first) = first_use(connection, key, &parts, now_ms)?
+        {
+            return Ok(first);
+        }
+        if bounded {
+            bound::check(connection, &parts)?;
+        }
+        let database = &self.inner.database;
+        let id = message
+            .id
+            .unwrap_or_else(|| MessageId::at(now_ms, database.random()));
+        let new = NewMessage {
+            id,
+            created_at_ms: now_ms,
+            expires_at_ms: message.expires.map(|expires| expires.wall_ms(now_ms)),
+            checksum: fingerprint(id, &parts),
+            parts: &parts,
+        };
+        match message.due.map(|due| due.wall_ms(now_ms)) {
+            Some(due) if due > now_ms => log::schedule(connection, &new, due)?,
+            _ => drop(log::insert(connection, &new)?),
+        }
+        if let Some(key) = &message.idempotency_key {
+            let until = now_ms.saturating_add(millis(self.inner.keep_idempotency_keys));
+            log::remember_key(connection, key, id, content(&parts), until)?;
+        }
+        Ok(id)
+    }
+}
+
+/// The fingerprint of content under no id, to compare two uses of an idempotency key.
+fn content(parts: &Parts) -> crate::id::Fingerprint {
+    fingerprint(MessageId::from_bytes([0; 16]), parts)
+}
+
+fn first_use(
+    connection: &Connection,
+    key: &str,
+    parts: &Parts,
+    now_ms: i64,
+) -> Result<Option<MessageId>> {
+    match log::idempotent(connection, key, now_ms)? {
+        Some((id, first)) if first == content(parts) => Ok(Some(id)),
+        Some((id, _)) => Err(Error::new(
+            ErrorKind::Conflict,
+            format!("the idempotency key {key:?} was used for message {id} with other content"),
+            "nothing was written; use a key for one content only",
+        )),
+        None => Ok(None),
+    }
+}
+
+fn wrong_database(source: Option<Error>) -> Error {
+    let error = Error::new(
+        ErrorKind::WrongDatabase,
+        "the transaction is on another database than the outbox was opened on",
+        "nothing was written; open the outbox on the database the transaction belongs to",
+    );
+    match source {
+        Some(source) => error.because(source),
+        None => error,
+    }
+}
+
+fn warn_of_losses(durability: &Durability) {
+    if let Some(losses) = durability.loses() {
+        tracing::warn!(
+            journal_mode = durability.journal_mode,
+            synchronous = durability.synchronous,
+            "the connection that enqueues does not survive a power cut: {losses}"
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! How the destination as a whole fares: outages, and how to come back from them.
+//!
+//! A destination that fails is a state of the subscription and writes no exceptions. After an
+//! outage one message goes first, alone. When that one gets no answer either, another one is tried:
+//! if that is answered, the destination lives and the silent one is at fault.
+
+use super::{Moment, TickMs};
+use crate::id::Seq;
+use crate::store::subscription::Outage;
+
+/// The wait after the first, second, ... failure in a row, in milliseconds.
+const FIRST_WAIT_MS: i64 = 50;
+const LONGEST_WAIT_MS: i64 = 30_000;
+
+/// What went wrong with the destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Trouble {
+    /// It said, or the transport found, that nobody is there.
+    Unreachable,
+    /// Everything under way ran out of time.
+    Silent,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Destination {
+    failures: u32,
+    until: TickMs,
+    until_wall_ms: i64,
+    /// The last thing we heard was trouble: one message at a time.
+    probing: bool,
+    /// Went alone during this outage and got no answer.
+    silent: Vec<Seq>,
+    /// When an answer came last.
+    heard: TickMs,
+}
+
+impl Destination {
+    pub(super) fn new(row: Outage, longest_wait_ms: i64, now: Moment) -> Self {
+        let wait = (row.until_ms - now.wall_ms).clamp(0, longest_wait_ms.max(LONGEST_WAIT_MS));
+        Self {
+            failures: row.failures,
+            until: now.tick + wait,
+            until_wall_ms: row.until_ms,
+            probing: row.failures > 0,
+            silent: Vec::new(),
+            heard: TickMs::MIN,
+        }
+    }
+
+    /// Notes trouble; the wait doubles with every failure in a row.
+    pub(super) fn fail(&mut self, trouble: Trouble, probed: Option<Seq>, now: Moment) {
+        self.failures = self.failures.saturating_add(1);
+        self.probing = true;
+        let doublings = self.failures.saturating_sub(1).min(16);
+        let wait = match trouble {
+            // The time the answers had was wait enough for a first try.
+            Trouble::Silent if self.failures == 1 => 0,
+            _ => (FIRST_WAIT_MS << doublings).min(LONGEST_WAIT_MS),
+        };
+        self.until = now.tick + wait;
+        self.until_wall_ms = now.wall_ms + wait;
+        if let (Trouble::Silent, Some(seq)) = (trouble, probed) {
+            self.silent.push(seq);
+        }
+    }
+
+    /// An answer came. Says who was silent alone while the destination lived.
+    pub(super) fn answered(&mut self, now: Moment) -> Vec<Seq> {
+        self.heard = now.tick;
+        self.failures = 0;
+        self.until = now.tick;
+        self.until_wall_ms = 0;
+        self.probing = false;
+        std::mem::take(&mut self.silent)
+    }
+
+    /// Whether an answer came at or after this moment.
+    pub(super) fn heard_since(&self, tick: TickMs) -> bool {
+        self.heard >= tick
+    }
+
+    pub(super) fn is_available(&self, now: Moment) -> bool {
+        now.tick >= self.until
+    }
+
+    pub(super) fn until(&self) -> TickMs {
+        self.until
+    }
+
+    pub(super) fn is_probing(&self) -> bool {
+        self.probing
+    }
+
+    /// Whether this one should not be the one that goes alone.
+    pub(super) fn was_silent(&self, seq: Seq) -> bool {
+        self.silent.contains(&seq)
+    }
+
+    /// Everybody was tried alone: begin again with the first.
+    pub(super) fn forget_silent(&mut self) {
+        self.silent.clear();
+    }
+
+    pub(super) fn outage(&self) -> Outage {
+        Outage {
+            failures: self.failures,
+            until_ms: self.until_wall_ms,
+        }
+    }
+}

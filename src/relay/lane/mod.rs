@@ -1,0 +1,316 @@
+//! One subscription's decisions, as a pure state machine.
+//!
+//! A lane is told what happened (rows were read, an answer came, time passed) and says what to do:
+//! what to read, what to write, what to send. It does no I/O, reads no clock, and never writes a
+//! cached view of a row: what it remembers of exceptions is valid as long as the epoch is, which
+//! every cycle checks in its transaction. `relay::engine` runs it against a store and a transport;
+//! `tests` run it through every interleaving of a small scope.
+//!
+//! The rules are numbered as in `docs/protocol.md`.
+
+mod answer;
+mod destination;
+mod keys;
+mod plan;
+mod statement;
+mod wake;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use destination::Trouble;
+pub(crate) use plan::{Batch, Plan, Sending, Wants};
+
+use crate::id::{Incarnation, KeyHash, MessageId, Seq};
+use crate::relay::settings::Settings;
+use crate::store::delivery::{Change, Counts, ExceptionRow, Standing};
+use crate::store::subscription::{Doubt, Position, SubscriptionRow, Tally};
+use crate::watermark::Ranges;
+use destination::Destination;
+use keys::Keys;
+use statement::Statements;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Milliseconds of the clock that only grows.
+pub(crate) type TickMs = i64;
+
+/// Both times, as the lane counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Moment {
+    pub(crate) tick: TickMs,
+    pub(crate) wall_ms: i64,
+}
+
+/// A subscription while one relay serves it in one epoch.
+#[derive(Clone, Debug)]
+pub(crate) struct Lane {
+    settings: Settings,
+    incarnation: Incarnation,
+    /// Everything at or below is settled, or an exception.
+    settled_to: Seq,
+    /// Everything at or below was read by this incarnation.
+    cursor: Seq,
+    /// The largest place that any incarnation may have sent.
+    sent_to: Seq,
+    acked_to: Seq,
+    /// What was read above `settled_to` and is no exception; gone when the position passes it.
+    window: BTreeMap<Seq, Flight>,
+    window_bytes: usize,
+    exceptions: BTreeMap<Seq, Exception>,
+    /// Who of a key is before whom, window and exceptions together.
+    keys: Keys,
+    /// In the window and to be sent again.
+    again: BTreeSet<Seq>,
+    /// Waiting exceptions by when they may be sent.
+    due: BTreeSet<(TickMs, Seq)>,
+    /// Parked exceptions that may have become free.
+    freed: BTreeSet<Seq>,
+    /// When the messages under way run out of time, in the order they were sent.
+    deadlines: VecDeque<(TickMs, Seq, u32)>,
+    flying: usize,
+    statements: Statements,
+    destination: Destination,
+    doubt: Option<DoubtfulRun>,
+    doubt_row: Doubt,
+    changes: Vec<Change>,
+    tally: Tally,
+    more: bool,
+    stalled: bool,
+    settle_by: Option<TickMs>,
+    next_request: u64,
+}
+
+/// A message in the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Flight {
+    id: MessageId,
+    key: Option<KeyHash>,
+    bytes: u32,
+    attempt: u32,
+    state: State,
+    why_again: Again,
+}
+
+/// Whether a message is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum State {
+    /// Not sent, or to be sent again. `blocked`: the consumer wants its predecessor first.
+    Idle {
+        blocked: bool,
+        not_before: TickMs,
+    },
+    Flying {
+        request: u64,
+    },
+    Acked {
+        revision: Option<i64>,
+    },
+}
+
+/// Why a message is sent again, for the counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Again {
+    First,
+    Timeout,
+    Failure,
+    Crash,
+    Outage,
+    Blocked,
+}
+
+/// An exception, with what only memory knows of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Exception {
+    id: MessageId,
+    key: Option<KeyHash>,
+    standing: Standing,
+    counts: Counts,
+    due: TickMs,
+    state: State,
+    why_again: Again,
+    /// It was under way when an earlier incarnation ended, and may be what ended it.
+    doubtful: bool,
+}
+
+/// The messages that were under way when the process before this one died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct DoubtfulRun {
+    to: Seq,
+}
+
+impl Lane {
+    /// A lane as the store says it stands, at the opening of an incarnation.
+    ///
+    /// `after_crash`: an earlier process did not close the subscription.
+    pub(crate) fn open(
+        settings: Settings,
+        row: &SubscriptionRow,
+        exceptions: Vec<ExceptionRow>,
+        skips: Vec<Seq>,
+        after_crash: bool,
+        now: Moment,
+    ) -> Self {
+        let longest = settings.longest_wait_ms();
+        let mut lane = Self {
+            incarnation: row.incarnation,
+            settled_to: row.settled_to,
+            cursor: row.settled_to,
+            sent_to: row.sent_to,
+            acked_to: row.acked_to,
+            window: BTreeMap::new(),
+            window_bytes: 0,
+            exceptions: BTreeMap::new(),
+            keys: Keys::default(),
+            again: BTreeSet::new(),
+            due: BTreeSet::new(),
+            freed: BTreeSet::new(),
+            deadlines: VecDeque::new(),
+            flying: 0,
+            statements: Statements::new(settings.remembers, skips),
+            destination: Destination::new(row.outage, longest, now),
+            doubt: None,
+            doubt_row: row.doubt,
+            changes: Vec::new(),
+            tally: Tally::default(),
+            more: true,
+            stalled: false,
+            settle_by: None,
+            next_request: 1,
+            settings,
+        };
+        for row in exceptions {
+            lane.adopt(&row, after_crash, longest, now);
+        }
+        let doubtful = lane.sent_to > lane.settled_to
+            || lane.exceptions.values().any(|exception| exception.doubtful);
+        if after_crash && doubtful {
+            lane.doubt = Some(DoubtfulRun { to: lane.sent_to });
+        } else {
+            lane.doubt_row = Doubt::default();
+        }
+        let settled = lane.settled_by_the_store();
+        lane.statements.begin(settled);
+        lane
+    }
+
+    fn adopt(&mut self, row: &ExceptionRow, after_crash: bool, longest: i64, now: Moment) {
+        // A clock that jumped must not make a message wait for years (rule of the clamp).
+        let wait = (row.available_at_ms - now.wall_ms).clamp(0, longest);
+        let exception = Exception {
+            id: row.id,
+            key: row.key,
+            standing: row.standing,
+            counts: row.counts,
+            due: now.tick + wait,
+            state: State::Idle {
+                blocked: false,
+                not_before: 0,
+            },
+            why_again: if row.sent {
+                Again::Crash
+            } else {
+                Again::Failure
+            },
+            doubtful: after_crash && row.sent,
+        };
+        self.insert_exception(row.seq, exception);
+    }
+
+    fn insert_exception(&mut self, seq: Seq, exception: Exception) {
+        match exception.standing {
+            Standing::Waiting => drop(self.due.insert((exception.due, seq))),
+            Standing::Parked => drop(self.freed.insert(seq)),
+            Standing::Dead | Standing::Skipped => {}
+        }
+        if exception.standing != Standing::Skipped
+            && let Some(key) = exception.key
+        {
+            self.keys.add(key, seq);
+        }
+        self.exceptions.insert(seq, exception);
+    }
+
+    /// What committed state calls settled: all up to the position but the unsettled exceptions,
+    /// and what was skipped above it (rules 10, 11).
+    fn settled_by_the_store(&self) -> Ranges {
+        let mut settled = Ranges::through(self.settled_to);
+        for (seq, exception) in &self.exceptions {
+            if exception.standing == Standing::Skipped {
+                settled.insert(*seq, *seq);
+            } else {
+                settled.remove(*seq);
+            }
+        }
+        settled
+    }
+
+    /// Where the row of this subscription stands after the next commit.
+    pub(crate) fn position(&self) -> Position {
+        Position {
+            settled_to: self.settled_to,
+            sent_to: self.sent_to,
+            acked_to: self.acked_to,
+            doubt: self.doubt_row,
+            outage: self.destination.outage(),
+        }
+    }
+
+    /// The incarnation this lane belongs to.
+    pub(crate) fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn sent_to(&self) -> Seq {
+        self.sent_to
+    }
+
+    pub(crate) fn acked_to(&self) -> Seq {
+        self.acked_to
+    }
+
+    /// Somebody committed: there may be more to read.
+    pub(crate) fn look_again(&mut self) {
+        self.more = true;
+    }
+
+    /// Messages under way.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.flying
+    }
+
+    /// Whether the bound on exceptions keeps the position from moving.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.stalled
+    }
+
+    /// Whether everything is settled but what waits for a person.
+    pub(crate) fn is_idle(&self) -> bool {
+        let waits_for_a_person = |seq: &Seq, exception: &Exception| match exception.standing {
+            Standing::Dead | Standing::Skipped => true,
+            Standing::Parked => exception.key.is_some_and(|key| {
+                self.keys
+                    .before(key, *seq)
+                    .any(|earlier| self.is_dead(earlier))
+            }),
+            Standing::Waiting => false,
+        };
+        !self.more
+            && self.window.is_empty()
+            && self.changes.is_empty()
+            && self
+                .exceptions
+                .iter()
+                .all(|(seq, exception)| waits_for_a_person(seq, exception))
+            && self.statements.is_confirmed()
+    }
+
+    fn is_dead(&self, seq: Seq) -> bool {
+        self.exceptions
+            .get(&seq)
+            .is_some_and(|exception| exception.standing == Standing::Dead)
+    }
+}

@@ -1,0 +1,132 @@
+//! What the consumer is told to be settled (rules 10-13).
+//!
+//! From committed state only, sent as what is new, repeated until confirmed.
+
+use super::TickMs;
+use crate::id::Seq;
+use crate::limits::STATED_RANGES;
+use crate::watermark::Ranges;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long a statement waits for a message to travel with.
+const LONGEST_WAIT_MS: i64 = 1_000;
+
+/// How far the consumer has been told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standpoint {
+    /// It knows all that is settled, or what it does not know fits into one request.
+    Current,
+    /// Messages must wait for statements to go first (rule 12).
+    Behind,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Statements {
+    /// The transport ends in an inbox that merges statements; otherwise nothing is kept.
+    wanted: bool,
+    unconfirmed: Ranges,
+    carried: BTreeMap<u64, Ranges>,
+    skips: BTreeSet<Seq>,
+    due: Option<TickMs>,
+}
+
+impl Statements {
+    pub(super) fn new(wanted: bool, skips: Vec<Seq>) -> Self {
+        Self {
+            wanted,
+            unconfirmed: Ranges::new(),
+            carried: BTreeMap::new(),
+            skips: if wanted {
+                skips.into_iter().collect()
+            } else {
+                BTreeSet::new()
+            },
+            due: None,
+        }
+    }
+
+    /// The whole of what is settled, at the opening.
+    pub(super) fn begin(&mut self, settled: Ranges) {
+        if self.wanted {
+            self.unconfirmed = settled;
+        }
+    }
+
+    /// More was settled, by the commit that comes before the next request.
+    pub(super) fn add(&mut self, settled: &Ranges, now: TickMs) {
+        if self.wanted && !settled.is_empty() {
+            self.unconfirmed.union(settled);
+            self.due.get_or_insert(now + LONGEST_WAIT_MS);
+        }
+    }
+
+    pub(super) fn standpoint(&self) -> Standpoint {
+        let fits = self.unconfirmed.len() <= STATED_RANGES;
+        if fits {
+            Standpoint::Current
+        } else {
+            Standpoint::Behind
+        }
+    }
+
+    /// The statement that travels with a request.
+    pub(super) fn carry(&mut self, request: u64) -> Ranges {
+        let stated = self.unconfirmed.truncate_to(STATED_RANGES);
+        if !stated.is_empty() {
+            self.carried.insert(request, stated.clone());
+        }
+        self.due = None;
+        stated
+    }
+
+    /// The consumer has merged what this request carried. Says which skips it knows now.
+    pub(super) fn confirmed(&mut self, request: u64) -> Vec<Seq> {
+        let Some(stated) = self.carried.remove(&request) else {
+            return Vec::new();
+        };
+        self.unconfirmed.subtract(&stated);
+        let known: Vec<Seq> = self
+            .skips
+            .iter()
+            .copied()
+            .filter(|seq| stated.contains(*seq))
+            .collect();
+        for seq in &known {
+            self.skips.remove(seq);
+        }
+        known
+    }
+
+    /// This request got no confirmation: what it carried is stated again.
+    pub(super) fn lost(&mut self, request: u64, now: TickMs) {
+        if self.carried.remove(&request).is_some() {
+            self.due.get_or_insert(now + LONGEST_WAIT_MS);
+        }
+    }
+
+    /// Whether a request without messages should go, to tell what is settled.
+    pub(super) fn is_due(&self, now: TickMs) -> bool {
+        let urgent = !self.skips.is_empty() || self.standpoint() == Standpoint::Behind;
+        self.carried.is_empty()
+            && !self.unconfirmed.is_empty()
+            && (urgent || self.due.is_some_and(|due| due <= now))
+    }
+
+    pub(super) fn due(&self) -> Option<TickMs> {
+        if self.carried.is_empty() && !self.unconfirmed.is_empty() {
+            self.due
+        } else {
+            None
+        }
+    }
+
+    /// Whether the consumer has confirmed all that is settled, or will soon.
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.unconfirmed.is_empty() || !self.wanted
+    }
+
+    /// Stop waiting for a message to travel with.
+    pub(super) fn hurry(&mut self, now: TickMs) {
+        self.due = Some(now);
+    }
+}

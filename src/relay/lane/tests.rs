@@ -1,0 +1,1 @@
+//! Single decisions of a lane; `model` has the interleavings.

@@ -1,0 +1,393 @@
+//! A subscription as it is served: from standing by to running, and why it halted.
+
+use super::Subscription;
+use super::lane::{Lane, Moment, TickMs, Trouble};
+use super::lock::Lock;
+use super::subscription::Start;
+use crate::database::Database;
+use crate::error::{Error, ErrorKind, Result};
+use crate::handoff::{Hello, Welcome};
+use crate::id::{Incarnation, StoreId, SubscriptionId};
+use crate::store::subscription::{SubscriptionRow, SubscriptionState};
+use crate::store::{self, delivery, log, subscription};
+use crate::topics::Topics;
+use crate::transport::{Event, Greeter, Sink, Transport};
+use rusqlite::Connection;
+
+/// A standby tries for the lock so often.
+const STANDBY_MS: i64 = 25;
+/// A paused subscription is looked at so often, should nobody's commit tell earlier.
+const RESTING_MS: i64 = 1_000;
+
+pub(super) struct Served {
+    pub(super) subscription: Subscription,
+    pub(super) transport: Box<dyn Transport>,
+    pub(super) topics: Topics,
+    lock: Option<Lock>,
+    pub(super) phase: Phase,
+    /// An earlier lane of this process served it: what was under way is no crash.
+    opened_before: bool,
+}
+
+/// Where a subscription stands with its destination.
+pub(super) enum Phase {
+    /// Another relay has the lock.
+    Standby { again: TickMs },
+    /// To be opened.
+    Closed,
+    /// Asked the other side to listen to us.
+    Greeting {
+        lane: Box<Lane>,
+        number: i64,
+        hello: Hello,
+        again: TickMs,
+    },
+    Running {
+        lane: Box<Lane>,
+        number: i64,
+        hello: Hello,
+    },
+    /// The other side listens to another incarnation: is our own row still ours?
+    Refused {
+        number: i64,
+        hello: Hello,
+        registered: Incarnation,
+    },
+    /// Paused or detached.
+    Resting { again: TickMs },
+    /// Only a person can help.
+    Halted(Error),
+}
+
+impl Served {
+    pub(super) fn new(subscription: Subscription, transport: Box<dyn Transport>) -> Self {
+        let topics = subscription.chosen_topics(transport.topics());
+        let phase = Phase::Standby { again: TickMs::MIN };
+        Self {
+            subscription,
+            transport,
+            topics,
+            lock: None,
+            phase,
+            opened_before: false,
+        }
+    }
+
+    /// Moves on as far as it can without an answer.
+    pub(super) fn progress(
+        &mut self,
+        connection: &mut Connection,
+        (database, store): (&Database, StoreId),
+        sink: &Sink,
+        now: Moment,
+    ) -> Result<()> {
+        match &self.phase {
+            Phase::Standby { again } if *again <= now.tick => {
+                self.lock = Lock::take(database.path(), &self.subscription.name)?;
+                self.phase = match self.lock {
+                    Some(_) => Phase::Closed,
+                    None => Phase::Standby {
+                        again: now.tick + STANDBY_MS,
+                    },
+                };
+            }
+            Phase::Resting { again } if *again <= now.tick => self.phase = Phase::Closed,
+            _ => {}
+        }
+        if let Phase::Refused {
+            number,
+            hello,
+            registered,
+        } = &self.phase
+        {
+            let own = subscription::guard(connection, *number)?.map(|(incarnation, _)| incarnation);
+            if own == Some(hello.incarnation) {
+                let detail = format!(
+                    "the consumer knows epoch {}, and this store is at {}",
+                    registered.epoch, hello.incarnation.epoch
+                );
+                self.halt(rewound(&self.subscription.name, &detail));
+            } else {
+                self.phase = Phase::Closed;
+            }
+        }
+        if let Phase::Closed = self.phase {
+            self.phase = self.open(connection, database, store, now)?;
+        }
+        if let Phase::Greeting {
+            hello, again, lane, ..
+        } = &mut self.phase
+            && *again <= now.tick
+        {
+            *again = now.tick + lane.settings().ack_timeout_ms.clamp(100, 5_000);
+            self.transport
+                .hello(*hello, Greeter::new(hello.incarnation, sink.clone()));
+        }
+        Ok(())
+    }
+
+    /// Opens with one durable commit, and only then reads what is trusted (rule 2).
+    fn open(
+        &mut self,
+        connection: &mut Connection,
+        database: &Database,
+        store: StoreId,
+        now: Moment,
+    ) -> Result<Phase> {
+        let name = self.subscription.name.clone();
+        let nonce = i64::from_le_bytes(database.random());
+        let new_id = SubscriptionId::from_bytes(database.random());
+        let was_clean = store::write(connection, "open a subscription", |transaction| {
+            if subscription::find(transaction, &name)?.is_none() {
+                let from = self.first_place(transaction)?;
+                let topics = self.topics.stored();
+                subscription::create(transaction, &name, new_id, &topics, from)?;
+            }
+            let row = subscription::get(transaction, &name)?;
+            subscription::open(transaction, row.number, nonce, &self.topics.stored())?;
+            Ok(row.closed_cleanly)
+        })?;
+        let row = subscription::get(connection, &name)?;
+        if row.state != SubscriptionState::Active {
+            return Ok(Phase::Resting {
+                again: now.tick + RESTING_MS,
+            });
+        }
+        if row.incarnation.nonce != nonce {
+            return Ok(Phase::Closed);
+        }
+        if log::last_seq(connection)? < row.sent_to {
+            return Ok(Phase::Halted(rewound(
+                &name,
+                "the log ends before what was sent",
+            )));
+        }
+        let after_crash = !was_clean && !self.opened_before;
+        self.opened_before = true;
+        self.greet(connection, store, &row, after_crash, now)
+    }
+
+    fn greet(
+        &self,
+        connection: &Connection,
+        store: StoreId,
+        row: &SubscriptionRow,
+        after_crash: bool,
+        now: Moment,
+    ) -> Result<Phase> {
+        let settings = self.subscription.settings(self.transport.remembers());
+        let exceptions = delivery::all(connection, row.number)?;
+        let skips = delivery::unconfirmed_skips(connection, row.number)?;
+        let lane = Box::new(Lane::open(
+            settings,
+            row,
+            exceptions,
+            skips,
+            after_crash,
+            now,
+        ));
+        let hello = Hello {
+            store,
+            subscription: row.id,
+            incarnation: row.incarnation,
+        };
+        Ok(Phase::Greeting {
+            lane,
+            number: row.number,
+            hello,
+            again: now.tick,
+        })
+    }
+
+    fn first_place(&self, connection: &Connection) -> Result<i64> {
+        match self.subscription.start {
+            Start::Beginning => log::pruned_to(connection),
+            Start::Now => log::last_seq(connection),
+        }
+    }
+
+    /// Something came from the transport. What an earlier incarnation's transport says about
+    /// messages counts; what it says about its requests does not.
+    pub(super) fn heard(&mut self, event: Event, now: Moment) {
+        match event {
+            Event::Welcome(incarnation, welcome) => self.welcomed(incarnation, welcome),
+            Event::Answers(answers) => {
+                if let Some(lane) = self.lane_mut() {
+                    for answer in answers {
+                        lane.answered(answer, now);
+                    }
+                }
+            }
+            Event::Confirmed(incarnation, request) => {
+                if let Some(lane) = self.lane_of(incarnation) {
+                    lane.confirmed(request, now);
+                }
+            }
+            Event::Closed {
+                incarnation,
+                request,
+                unreachable,
+            } => {
+                if let Some(lane) = self.lane_of(incarnation) {
+                    if let Some(why) = &unreachable {
+                        tracing::debug!(%why, "the destination could not be reached");
+                    }
+                    lane.closed(request, unreachable.map(|_| Trouble::Unreachable), now);
+                }
+            }
+            Event::Fenced(incarnation) if self.lane_of(incarnation).is_some() => {
+                self.greet_again(now);
+            }
+            Event::Rewound(incarnation, detail) if self.lane_of(incarnation).is_some() => {
+                self.halt(rewound(&self.subscription.name, &detail));
+            }
+            Event::Fenced(_) | Event::Rewound(..) => {}
+        }
+    }
+
+    /// The other side does not listen to us (any more): the same hello tells whom it listens to.
+    fn greet_again(&mut self, now: Moment) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Closed);
+        self.phase = match phase {
+            Phase::Running {
+                lane,
+                number,
+                hello,
+            } => Phase::Greeting {
+                lane,
+                number,
+                hello,
+                again: now.tick,
+            },
+            other => other,
+        };
+    }
+
+    /// Rules 3 and 4: is the other side's memory of us older than ours, or newer?
+    fn welcomed(&mut self, incarnation: Incarnation, welcome: Welcome) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Closed);
+        let (lane, number, hello) = match phase {
+            Phase::Greeting {
+                lane,
+                number,
+                hello,
+                ..
+            } if hello.incarnation == incarnation => (lane, number, hello),
+            other => {
+                self.phase = other;
+                return;
+            }
+        };
+        let name = &self.subscription.name;
+        match welcome {
+            Welcome::Registered { high } if high > lane.sent_to() => {
+                let detail = format!(
+                    "the consumer has seen place {high}, we sent up to {}",
+                    lane.sent_to()
+                );
+                self.halt(rewound(name, &detail));
+            }
+            Welcome::Registered { high } if high < lane.acked_to() => {
+                self.halt(consumer_rewound(name, high, lane.acked_to()));
+            }
+            Welcome::Registered { .. } | Welcome::Stranger => {
+                tracing::info!(
+                    messaging.system = "surehand",
+                    messaging.destination.subscription.name = %name,
+                    surehand.epoch = incarnation.epoch,
+                    "the relay serves the subscription"
+                );
+                self.phase = Phase::Running {
+                    lane,
+                    number,
+                    hello,
+                };
+            }
+            Welcome::Refused { registered } => {
+                self.phase = Phase::Refused {
+                    number,
+                    hello,
+                    registered,
+                };
+            }
+        }
+    }
+
+    pub(super) fn halt(&mut self, error: Error) {
+        tracing::error!(
+            messaging.system = "surehand",
+            messaging.destination.subscription.name = %self.subscription.name,
+            %error,
+            "delivery is halted"
+        );
+        self.phase = Phase::Halted(error);
+    }
+
+    /// Drops what memory knows, and reads again.
+    pub(super) fn reopen(&mut self) {
+        if matches!(self.phase, Phase::Greeting { .. } | Phase::Running { .. }) {
+            self.phase = Phase::Closed;
+        }
+    }
+
+    pub(super) fn rest(&mut self, now: Moment) {
+        self.phase = Phase::Resting {
+            again: now.tick + RESTING_MS,
+        };
+    }
+
+    pub(super) fn lane(&self) -> Option<&Lane> {
+        match &self.phase {
+            Phase::Greeting { lane, .. } | Phase::Running { lane, .. } => Some(lane),
+            _ => None,
+        }
+    }
+
+    pub(super) fn lane_mut(&mut self) -> Option<&mut Lane> {
+        match &mut self.phase {
+            Phase::Greeting { lane, .. } | Phase::Running { lane, .. } => Some(lane),
+            _ => None,
+        }
+    }
+
+    fn lane_of(&mut self, incarnation: Incarnation) -> Option<&mut Lane> {
+        self.lane_mut()
+            .filter(|lane| lane.incarnation() == incarnation)
+    }
+
+    /// When it has something to do on its own.
+    pub(super) fn wakes_at(&self, now: Moment) -> Option<TickMs> {
+        match &self.phase {
+            Phase::Standby { again } | Phase::Resting { again } => Some(*again),
+            Phase::Closed | Phase::Refused { .. } => Some(now.tick),
+            Phase::Greeting { again, .. } => Some(*again),
+            Phase::Running { lane, .. } => lane.wakes_at(now),
+            Phase::Halted(_) => None,
+        }
+    }
+
+    /// Lets the next one in line have it.
+    pub(super) fn release(&mut self) {
+        self.lock = None;
+    }
+}
+
+fn rewound(name: &str, detail: &str) -> Error {
+    Error::new(
+        ErrorKind::Rewound,
+        format!("the store of subscription {name:?} went back in time: {detail}"),
+        "a backup was restored, or a copy is running; nothing was sent. Put the right file in \
+         place, or give this one a new identity with Outbox::adopt_new_identity",
+    )
+}
+
+fn consumer_rewound(name: &str, high: i64, acked_to: i64) -> Error {
+    Error::new(
+        ErrorKind::ConsumerRewound,
+        format!(
+            "the consumer of {name:?} went back in time: it has seen place {high}, and had \
+             acknowledged {acked_to}"
+        ),
+        "a backup of the consumer was restored; deliver again what it lost with Outbox::rewind",
+    )
+}

@@ -1,0 +1,28 @@
+//! What a lane is told once.
+
+use crate::retry::RetryPolicy;
+
+/// How one subscription is served.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) name: String,
+    pub(crate) ack_timeout_ms: i64,
+    pub(crate) retry: RetryPolicy,
+    /// Messages a request carries at the most.
+    pub(crate) batch: usize,
+    /// Bytes of payload a request carries, but for the message that passes them.
+    pub(crate) batch_bytes: usize,
+    /// Messages and bytes of payload between the position and the end of what was read.
+    pub(crate) window: usize,
+    pub(crate) window_bytes: usize,
+    pub(crate) max_exceptions: usize,
+    /// The transport ends in an inbox, which checks `after` and merges statements.
+    pub(crate) remembers: bool,
+}
+
+impl Settings {
+    /// The longest wait that can have been written: what a jump of the clock is clamped to.
+    pub(crate) fn longest_wait_ms(&self) -> i64 {
+        crate::clock::millis(self.retry.longest())
+    }
+}

@@ -1,0 +1,57 @@
+//! Keeps a handler inside its transaction.
+//!
+//! After `INSERT OR ROLLBACK`, or a full disk, a handler's next statement would commit on its own:
+//! an effect without a memory of it. A commit hook refuses every commit that is not ours.
+
+use super::{Context, transaction};
+use crate::error::{Error, ErrorKind, Result};
+use rusqlite::Connection;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Gate(Arc<AtomicBool>);
+
+impl Gate {
+    /// Closes the gate of a connection of ours.
+    pub(crate) fn guard(connection: &mut Connection) -> Result<Self> {
+        let open = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&open);
+        // What the hook returns is whether the commit becomes a rollback.
+        let refuse = move || !seen.load(Ordering::SeqCst);
+        connection
+            .commit_hook(Some(refuse))
+            .doing("guard the consumer's transactions")?;
+        Ok(Self(open))
+    }
+
+    /// Commits: the only way through.
+    pub(crate) fn commit(&self, connection: &Connection) -> Result<()> {
+        if connection.is_autocommit() {
+            return Err(Error::new(
+                ErrorKind::NotInTransaction,
+                "the consumer's transaction is gone",
+                "a handler must not end the transaction it runs in",
+            ));
+        }
+        self.0.store(true, Ordering::SeqCst);
+        let committed = transaction::commit(connection);
+        self.0.store(false, Ordering::SeqCst);
+        committed
+    }
+
+    /// Runs work without handlers in a transaction of its own.
+    pub(crate) fn write<T>(
+        &self,
+        connection: &Connection,
+        work: impl FnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
+        transaction::begin(connection)?;
+        let value = work(connection).and_then(|value| self.commit(connection).map(|()| value));
+        if value.is_err() {
+            // The connection is dropped, or the next BEGIN tells.
+            let _ = transaction::rollback(connection);
+        }
+        value
+    }
+}

@@ -1,0 +1,262 @@
+//! The consumer's memory: what each source has settled, and what was applied and is not settled.
+
+use super::{read_all, read_one, run};
+use crate::error::Result;
+use crate::id::{Fingerprint, Incarnation, MessageId, Seq, StoreId, SubscriptionId};
+use crate::message::Envelope;
+use crate::watermark::Ranges;
+use rusqlite::{Connection, params};
+use std::collections::HashMap;
+
+pub(super) const OPENED: &str = "UPDATE inbox_store SET openings = openings + 1 WHERE one = 1";
+pub(super) const FIND: &str = "SELECT source, epoch, nonce, high FROM inbox_source \
+    WHERE consumer = ?1 AND store = ?2 AND subscription = ?3";
+pub(super) const CREATE: &str = "INSERT INTO inbox_source \
+    (consumer, store, subscription, epoch, nonce) VALUES (?1, ?2, ?3, ?4, ?5)";
+pub(super) const REGISTER: &str =
+    "UPDATE inbox_source SET epoch = ?2, nonce = ?3 WHERE source = ?1";
+pub(super) const SETTLED: &str =
+    "SELECT first, last FROM inbox_settled WHERE source = ?1 ORDER BY first";
+pub(super) const FORGET_RANGE: &str = "DELETE FROM inbox_settled WHERE source = ?1 AND first = ?2";
+pub(super) const SET_RANGE: &str =
+    "INSERT OR REPLACE INTO inbox_settled (source, first, last) VALUES (?1, ?2, ?3)";
+pub(super) const PRUNE: &str = "DELETE FROM inbox_seen WHERE source = ?1 AND seq BETWEEN ?2 AND ?3";
+pub(super) const SEEN_AT: &str =
+    "SELECT id, revision, fingerprint, reply FROM inbox_seen WHERE source = ?1 AND seq = ?2";
+pub(super) const SEEN_ID: &str = "SELECT seq, revision, fingerprint, reply \
+    FROM inbox_seen WHERE source = ?1 AND id = ?2 ORDER BY seq LIMIT 1";
+pub(super) const REMEMBER: &str = "INSERT INTO inbox_seen \
+    (source, seq, id, revision, fingerprint, reply) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+pub(super) const COUNT: &str = "UPDATE inbox_source SET high = max(high, ?2), \
+    applied = applied + ?3, duplicates = duplicates + ?4, failed = failed + ?5, \
+    blocked = blocked + ?6, conflicts = conflicts + ?7, superseded = superseded + ?8, \
+    corrupt = corrupt + ?9, unhandled = unhandled + ?10, stale = stale + ?11, \
+    refused = refused + ?12 WHERE source = ?1";
+pub(super) const QUARANTINE: &str = "INSERT INTO inbox_quarantine (consumer, origin, seq, id, \
+    reason, topic, key, headers, content_type, payload, received_at_ms) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+    ON CONFLICT (consumer, origin, seq, id, reason) DO UPDATE SET times = times + 1";
+
+/// A source as it is stored.
+#[derive(Clone, Debug)]
+pub(crate) struct SourceRow {
+    pub(crate) number: i64,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) high: Seq,
+}
+
+/// A message that was applied and is not settled yet.
+#[derive(Clone, Debug)]
+pub(crate) struct SeenRow {
+    pub(crate) seq: Seq,
+    pub(crate) id: MessageId,
+    pub(crate) revision: i64,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) reply: Option<Vec<u8>>,
+}
+
+/// What became of the messages of one transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Verdicts {
+    pub(crate) applied: i64,
+    pub(crate) duplicates: i64,
+    pub(crate) failed: i64,
+    pub(crate) blocked: i64,
+    pub(crate) conflicts: i64,
+    pub(crate) superseded: i64,
+    pub(crate) corrupt: i64,
+    pub(crate) unhandled: i64,
+    pub(crate) stale: i64,
+    pub(crate) refused: i64,
+}
+
+/// The durable write of every opening: WAL recovery does not sync what it finds, this commit does.
+pub(crate) fn opened(connection: &Connection) -> Result<()> {
+    run(connection, OPENED, [], "open the inbox").map(drop)
+}
+
+pub(crate) fn find(
+    connection: &Connection,
+    consumer: &str,
+    store: StoreId,
+    subscription: SubscriptionId,
+) -> Result<Option<SourceRow>> {
+    let parameters = params![consumer, store.as_bytes(), subscription.as_bytes()];
+    read_one(connection, FIND, parameters, "look up a source", |row| {
+        Ok(SourceRow {
+            number: row.get(0)?,
+            incarnation: Incarnation {
+                epoch: row.get(1)?,
+                nonce: row.get(2)?,
+            },
+            high: row.get(3)?,
+        })
+    })
+}
+
+pub(crate) fn create(
+    connection: &Connection,
+    consumer: &str,
+    store: StoreId,
+    subscription: SubscriptionId,
+    incarnation: Incarnation,
+) -> Result<()> {
+    let Incarnation { epoch, nonce } = incarnation;
+    let parameters = params![
+        consumer,
+        store.as_bytes(),
+        subscription.as_bytes(),
+        epoch,
+        nonce
+    ];
+    run(connection, CREATE, parameters, "register a source").map(drop)
+}
+
+pub(crate) fn register(
+    connection: &Connection,
+    source: i64,
+    incarnation: Incarnation,
+) -> Result<()> {
+    let parameters = [source, incarnation.epoch, incarnation.nonce];
+    run(connection, REGISTER, parameters, "register a source").map(drop)
+}
+
+pub(crate) fn settled(connection: &Connection, source: i64) -> Result<Ranges> {
+    let what = "read what is settled";
+    let ranges = read_all(connection, SETTLED, [source], what, |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    Ok(Ranges::from_ranges(ranges))
+}
+
+/// Writes the ranges that changed, and forgets the ids that the new ones cover.
+pub(crate) fn settle(
+    connection: &Connection,
+    source: i64,
+    before: &Ranges,
+    after: &Ranges,
+) -> Result<()> {
+    let what = "merge what is settled";
+    for (first, last) in after.difference(before).iter() {
+        run(connection, PRUNE, [source, first, last], what)?;
+    }
+    let old: HashMap<Seq, Seq> = before.iter().collect();
+    let new: HashMap<Seq, Seq> = after.iter().collect();
+    for first in old.keys().filter(|first| !new.contains_key(first)) {
+        run(connection, FORGET_RANGE, [source, *first], what)?;
+    }
+    for (first, last) in new
+        .iter()
+        .filter(|(first, last)| old.get(first) != Some(last))
+    {
+        run(connection, SET_RANGE, [source, *first, *last], what)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn seen_at(connection: &Connection, source: i64, seq: Seq) -> Result<Option<SeenRow>> {
+    read_one(
+        connection,
+        SEEN_AT,
+        [source, seq],
+        "look for a message",
+        |row| {
+            Ok(SeenRow {
+                seq,
+                id: MessageId::from_bytes(row.get(0)?),
+                revision: row.get(1)?,
+                fingerprint: Fingerprint(row.get(2)?),
+                reply: row.get(3)?,
+            })
+        },
+    )
+}
+
+pub(crate) fn seen_id(
+    connection: &Connection,
+    source: i64,
+    id: MessageId,
+) -> Result<Option<SeenRow>> {
+    let parameters = params![source, id.as_bytes()];
+    read_one(
+        connection,
+        SEEN_ID,
+        parameters,
+        "look for a message",
+        |row| {
+            Ok(SeenRow {
+                seq: row.get(0)?,
+                id,
+                revision: row.get(1)?,
+                fingerprint: Fingerprint(row.get(2)?),
+                reply: row.get(3)?,
+            })
+        },
+    )
+}
+
+pub(crate) fn remember(connection: &Connection, source: i64, seen: &SeenRow) -> Result<()> {
+    let SeenRow {
+        seq,
+        id,
+        revision,
+        fingerprint,
+        reply,
+    } = seen;
+    let parameters = params![source, seq, id.as_bytes(), revision, fingerprint.0, reply];
+    run(connection, REMEMBER, parameters, "remember a message").map(drop)
+}
+
+pub(crate) fn count(
+    connection: &Connection,
+    source: i64,
+    high: Seq,
+    verdicts: &Verdicts,
+) -> Result<()> {
+    let parameters = params![
+        source,
+        high,
+        verdicts.applied,
+        verdicts.duplicates,
+        verdicts.failed,
+        verdicts.blocked,
+        verdicts.conflicts,
+        verdicts.superseded,
+        verdicts.corrupt,
+        verdicts.unhandled,
+        verdicts.stale,
+        verdicts.refused,
+    ];
+    run(
+        connection,
+        COUNT,
+        parameters,
+        "count what became of the messages",
+    )
+    .map(drop)
+}
+
+/// Keeps a refused message for a person to look at.
+pub(crate) fn quarantine(
+    connection: &Connection,
+    (consumer, origin): (&str, &[u8]),
+    envelope: &Envelope,
+    reason: &str,
+    now_ms: i64,
+) -> Result<()> {
+    let parts = &envelope.parts;
+    let parameters = params![
+        consumer,
+        origin,
+        envelope.seq,
+        envelope.id.as_bytes(),
+        reason,
+        &*parts.topic,
+        parts.key,
+        parts.headers,
+        parts.content_type,
+        parts.payload,
+        now_ms,
+    ];
+    run(connection, QUARANTINE, parameters, "quarantine a message").map(drop)
+}

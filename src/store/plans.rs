@@ -1,0 +1,143 @@
+//! Every statement is prepared, and its plan read: nothing scans a message table, nothing sorts.
+
+use super::{Role, dead, delivery, inbox, log, open, stats, subscription};
+use crate::database::Database;
+use rusqlite::Connection;
+
+const STATEMENTS: &[&str] = &[
+    dead::LIST,
+    dead::ONE,
+    dead::REDRIVE,
+    dead::SKIP,
+    dead::NOTE_SKIP,
+    dead::PASSED,
+    dead::REVISION,
+    dead::REPLACE,
+    dead::FORGET_SKIPS,
+    dead::FORGET_REPLACEMENTS,
+    dead::SKIPS,
+    dead::REPLACEMENTS,
+    delivery::ALL,
+    delivery::WAIT,
+    delivery::PARK,
+    delivery::BURY,
+    delivery::SEND,
+    delivery::SETTLE,
+    delivery::DROP_SKIPPED,
+    delivery::APPLIED,
+    delivery::HISTORY,
+    delivery::SKIPS,
+    delivery::COUNT,
+    delivery::CONFIRM_SKIP,
+    delivery::SKIPPED_BUT_APPLIED,
+    inbox::OPENED,
+    inbox::FIND,
+    inbox::CREATE,
+    inbox::REGISTER,
+    inbox::SETTLED,
+    inbox::FORGET_RANGE,
+    inbox::SET_RANGE,
+    inbox::PRUNE,
+    inbox::SEEN_AT,
+    inbox::SEEN_ID,
+    inbox::REMEMBER,
+    inbox::COUNT,
+    inbox::QUARANTINE,
+    log::INSERT,
+    log::SCHEDULE,
+    log::READ_AFTER,
+    log::READ_AT,
+    log::REPLACEMENT,
+    log::STORE,
+    log::NEXT_DUE,
+    log::APPEND_DUE,
+    log::DELETE_DUE,
+    log::IDEMPOTENT,
+    log::REMEMBER_KEY,
+    log::FORGET_KEYS,
+    log::LAST_SEQ,
+    log::PRUNED_TO,
+    log::SET_PRUNED_TO,
+    log::PRUNE,
+    log::PRUNE_ONE,
+    log::YOUNGER,
+    stats::DATA_VERSION,
+    subscription::CREATE,
+    subscription::READ,
+    subscription::ALL,
+    subscription::OPEN,
+    subscription::GUARD,
+    subscription::MOVE,
+    subscription::CLOSE,
+    subscription::BUMP,
+    subscription::SET_STATE,
+    subscription::SET_BOUND,
+    subscription::SET_BOUNDED,
+    subscription::ADD_BYTES,
+    subscription::REWIND,
+    subscription::HOLD,
+    subscription::REMOVE[0],
+    subscription::REMOVE[1],
+    subscription::REMOVE[2],
+    subscription::REMOVE[3],
+];
+
+/// Read whole on purpose: a row for each subscription, or each table of the host that counts.
+const SMALL: &[&str] = &[
+    "SCAN outbox_subscription",
+    "SCAN sqlite_sequence",
+    "SCAN CONSTANT ROW",
+    "SCAN (subquery",
+];
+
+#[test]
+fn no_statement_scans_a_message_table_or_sorts() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = Database::new(directory.path().join("both.db"));
+    let connection = open(&database, Role::Outbox).unwrap();
+    open(
+        &database,
+        Role::Inbox {
+            may_lose_effects: false,
+        },
+    )
+    .unwrap();
+    for sql in STATEMENTS {
+        for step in plan(&connection, sql) {
+            let small = SMALL.iter().any(|small| step.starts_with(small));
+            assert!(small || !step.contains("SCAN"), "{step} in {sql}");
+            assert!(!step.contains("TEMP B-TREE"), "{step} in {sql}");
+        }
+    }
+}
+
+/// A list that forgets a statement proves nothing about it.
+#[test]
+fn the_list_has_every_statement_of_the_store() {
+    let sources = [
+        include_str!("dead.rs"),
+        include_str!("delivery.rs"),
+        include_str!("inbox.rs"),
+        include_str!("log.rs"),
+        include_str!("stats.rs"),
+        include_str!("subscription.rs"),
+    ];
+    let one = |source: &str| source.matches("pub(super) const ").count();
+    let removals = subscription::REMOVE.len() - 1;
+    assert_eq!(
+        sources.map(one).iter().sum::<usize>() + removals,
+        STATEMENTS.len()
+    );
+}
+
+fn plan(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = connection
+        .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+        .unwrap();
+    let mut rows = statement.raw_query();
+    let mut steps = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        steps.push(row.get::<_, String>("detail").unwrap());
+    }
+    steps
+}

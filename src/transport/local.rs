@@ -1,0 +1,175 @@
+//! Straight into an inbox in the same process: two SQLite files, or one.
+
+use super::{Greeter, Hello, Outcome, Request, Settler, Ticket, Transport};
+use crate::failure::Failure;
+use crate::id::Seq;
+use crate::inbox::{Inbox, Prepared, Preparers, Processed};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc as queue};
+
+/// How many `prepare` steps run at the same time.
+const PREPARING: usize = 32;
+
+/// Delivers into an [`Inbox`] of this process, on a thread of its own.
+///
+/// Subscribes to the topics the inbox has handlers for.
+#[derive(Debug)]
+#[must_use]
+pub struct Local {
+    topics: Vec<String>,
+    jobs: Option<mpsc::Sender<Job>>,
+    preparing: Option<queue::UnboundedSender<(Request, Settler)>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Hello(Hello, Greeter),
+    Deliver(Request, HashMap<Seq, Result<Prepared, Failure>>, Settler),
+}
+
+impl Local {
+    /// Starts the inbox.
+    ///
+    /// # Panics
+    ///
+    /// When the system gives no thread; and outside a tokio runtime, if the inbox has `prepare`
+    /// steps: they run on the one that this is called from.
+    pub fn new(inbox: Inbox) -> Self {
+        let topics = inbox.topics();
+        let preparers = inbox.preparers();
+        let (jobs, received) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("surehand-inbox".into())
+            .spawn(move || serve(inbox, &received))
+            .expect("the system gives a thread");
+        let preparing = (!preparers.is_empty()).then(|| start_preparing(preparers, jobs.clone()));
+        Self {
+            topics,
+            jobs: Some(jobs),
+            preparing,
+            thread: Mutex::new(Some(thread)),
+        }
+    }
+
+    fn submit(&self, job: Job) {
+        // A thread that is gone drops the job, and the settler in it says that nobody knows.
+        let _ = self.jobs.as_ref().map(|jobs| jobs.send(job));
+    }
+}
+
+impl Transport for Local {
+    fn deliver(&self, request: Request, settler: Settler) {
+        match &self.preparing {
+            Some(preparing) => drop(preparing.send((request, settler))),
+            None => self.submit(Job::Deliver(request, HashMap::new(), settler)),
+        }
+    }
+
+    fn hello(&self, hello: Hello, greeter: Greeter) {
+        self.submit(Job::Hello(hello, greeter));
+    }
+
+    fn remembers(&self) -> bool {
+        true
+    }
+
+    fn topics(&self) -> Vec<String> {
+        self.topics.clone()
+    }
+}
+
+impl Drop for Local {
+    /// Waits for the transaction that is under way, so that the consumer's database is closed when
+    /// this returns. Not with `prepare` steps: they may need the very thread that would wait.
+    fn drop(&mut self) {
+        self.jobs = None;
+        if self.preparing.take().is_some() {
+            return;
+        }
+        let thread = self
+            .thread
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(mut inbox: Inbox, jobs: &mpsc::Receiver<Job>) {
+    while let Ok(job) = jobs.recv() {
+        match job {
+            Job::Hello(hello, greeter) => match inbox.hello(&hello) {
+                Ok(welcome) => greeter.welcome(welcome),
+                Err(error) => tracing::warn!(%error, "the inbox could not answer a hello"),
+            },
+            Job::Deliver(request, prepared, settler) => {
+                deliver(&mut inbox, &request, &prepared, &settler);
+            }
+        }
+    }
+}
+
+fn deliver(
+    inbox: &mut Inbox,
+    request: &Request,
+    prepared: &HashMap<Seq, Result<Prepared, Failure>>,
+    settler: &Settler,
+) {
+    let mut answers: Vec<(Ticket, Outcome)> = Vec::with_capacity(request.envelopes.len());
+    let processed = inbox.process_prepared(request, prepared, &mut |ticket, outcome| {
+        answers.push((ticket, outcome));
+    });
+    settler.settle_all(answers);
+    match processed {
+        Ok(Processed::All) if request.settled.is_empty() => {}
+        Ok(Processed::All) => settler.confirm(),
+        Ok(Processed::Fenced) => settler.fenced(),
+        Ok(Processed::Rewound(detail)) => settler.rewound(detail),
+        Err(error) => {
+            tracing::warn!(%error, "the inbox could not apply a request");
+            settler.unreachable(error.to_string());
+        }
+    }
+}
+
+/// Runs `prepare` steps on the runtime, request after request, and passes the requests on.
+fn start_preparing(
+    preparers: Preparers,
+    jobs: mpsc::Sender<Job>,
+) -> queue::UnboundedSender<(Request, Settler)> {
+    let (sender, mut requests) = queue::unbounded_channel::<(Request, Settler)>();
+    let runtime = Handle::current();
+    runtime.clone().spawn(async move {
+        let permits = Arc::new(Semaphore::new(PREPARING));
+        while let Some((request, settler)) = requests.recv().await {
+            let mut steps = Vec::new();
+            for envelope in &request.envelopes {
+                if let Some(step) = preparers.start(envelope) {
+                    let permits = Arc::clone(&permits);
+                    let step = runtime.spawn(async move {
+                        let _permit = permits.acquire_owned().await;
+                        step.await
+                    });
+                    steps.push((envelope.seq(), step));
+                }
+            }
+            let mut prepared = HashMap::new();
+            for (seq, step) in steps {
+                let result = step.await;
+                let result =
+                    result.unwrap_or_else(|_| Err(Failure::retry("the prepare step panicked")));
+                prepared.insert(seq, result);
+            }
+            if jobs.send(Job::Deliver(request, prepared, settler)).is_err() {
+                return;
+            }
+        }
+    });
+    sender
+}

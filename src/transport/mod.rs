@@ -1,0 +1,61 @@
+//! The way to the other side.
+//!
+//! A transport takes requests and answers them message by message, whenever it knows. It cannot
+//! reach the store it is fed from, and no answer it gives can lose a message: what is not answered
+//! is delivered again.
+
+pub mod function;
+mod local;
+mod settler;
+
+pub use crate::handoff::{Applied, Hello, Outcome, Request, Ticket, Welcome};
+pub use function::{Function, function};
+pub use local::Local;
+pub(crate) use settler::{Answer, Event, Sink};
+pub use settler::{Greeter, Settler};
+
+/// The way to the other side.
+///
+/// Neither call may block: hand the work to a task or a thread. The settler may be used late and
+/// from any thread; dropping it says that nobody knows what became of the rest.
+pub trait Transport: Send + Sync + 'static {
+    /// Takes messages towards the other side.
+    fn deliver(&self, request: Request, settler: Settler);
+
+    /// Asks the other side to listen to this incarnation. Without an inbox at the other end there
+    /// is nobody to ask: the default.
+    fn hello(&self, hello: Hello, greeter: Greeter) {
+        let _ = hello;
+        greeter.welcome(Welcome::Stranger);
+    }
+
+    /// Whether the other end is an [`Inbox`](crate::Inbox), which checks the order within a key,
+    /// remembers what it applied and merges what it is told to be settled. If not, a message waits
+    /// for the answer to the one before it of its key, and what was skipped cannot be recalled.
+    fn remembers(&self) -> bool {
+        false
+    }
+
+    /// The topics the other side takes; everything unless it says otherwise.
+    fn topics(&self) -> Vec<String> {
+        vec![">".into()]
+    }
+}
+
+impl<T: Transport + ?Sized> Transport for std::sync::Arc<T> {
+    fn deliver(&self, request: Request, settler: Settler) {
+        (**self).deliver(request, settler);
+    }
+
+    fn hello(&self, hello: Hello, greeter: Greeter) {
+        (**self).hello(hello, greeter);
+    }
+
+    fn remembers(&self) -> bool {
+        (**self).remembers()
+    }
+
+    fn topics(&self) -> Vec<String> {
+        (**self).topics()
+    }
+}
