@@ -77,12 +77,7 @@ impl Error {
         what: impl Into<String>,
         advice: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self {
-            kind,
-            what: what.into(),
-            advice: advice.into(),
-            source: None,
-        }
+        Self { kind, what: what.into(), advice: advice.into(), source: None }
     }
 
     pub(crate) fn because(mut self, source: impl Into<Source>) -> Self {
@@ -158,27 +153,21 @@ fn classify(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
             "another connection held the lock; begin with BEGIN IMMEDIATE, keep transactions \
              short, and try again",
         ),
-        Code::DiskFull => (
-            ErrorKind::DiskFull,
-            "the whole transaction was rolled back; free space and try again",
-        ),
+        Code::DiskFull => {
+            (ErrorKind::DiskFull, "the whole transaction was rolled back; free space and try again")
+        }
         Code::ReadOnly => (ErrorKind::ReadOnly, "open the database with write access"),
-        Code::NotADatabase => (
-            ErrorKind::NotADatabase,
-            "check the path: this is another file",
-        ),
-        Code::CannotOpen => (
-            ErrorKind::Environment,
-            "check that the directory exists and may be written",
-        ),
+        Code::NotADatabase => (ErrorKind::NotADatabase, "check the path: this is another file"),
+        Code::CannotOpen => {
+            (ErrorKind::Environment, "check that the directory exists and may be written")
+        }
         Code::SystemIoFailure => (
             ErrorKind::Unknown,
             "the outcome is unknown; look before doing it again, or use an idempotency key",
         ),
-        Code::DatabaseCorrupt => (
-            ErrorKind::NotADatabase,
-            "run PRAGMA integrity_check and restore a backup",
-        ),
+        Code::DatabaseCorrupt => {
+            (ErrorKind::NotADatabase, "run PRAGMA integrity_check and restore a backup")
+        }
         _ => (ErrorKind::Sqlite, "see the source of this error"),
     }
 }
@@ -194,11 +183,7 @@ mod tests {
         let error = Error::sqlite("enqueue a message", full);
         assert_eq!(error.kind(), ErrorKind::DiskFull);
         assert!(error.is_retryable());
-        assert!(
-            error
-                .to_string()
-                .starts_with("could not enqueue a message: ")
-        );
+        assert!(error.to_string().starts_with("could not enqueue a message: "));
         assert!(error.to_string().ends_with("free space and try again"));
         assert!(error.source().is_some());
         assert_eq!(error.again().kind(), error.kind());

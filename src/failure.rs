@@ -1,5 +1,6 @@
 //! Why a message was not applied, as a handler says it.
 
+use crate::error::Error;
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
@@ -34,19 +35,12 @@ pub struct Failure {
 impl Failure {
     /// Try again, by the subscription's retry policy.
     pub fn retry(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self {
-            cause: cause.into(),
-            permanent: false,
-            delay: None,
-        }
+        Self { cause: cause.into(), permanent: false, delay: None }
     }
 
     /// Never try again: the message becomes a dead letter at once.
     pub fn permanent(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self {
-            permanent: true,
-            ..Self::retry(cause)
-        }
+        Self { permanent: true, ..Self::retry(cause) }
     }
 
     /// Try again no sooner than after this delay, instead of the retry policy's.
@@ -70,15 +64,11 @@ impl Failure {
 
     /// The same for a second message: the cause as text.
     pub(crate) fn again(&self) -> Self {
-        Self {
-            cause: self.text().into(),
-            permanent: self.permanent,
-            delay: self.delay,
-        }
+        Self { cause: self.text().into(), permanent: self.permanent, delay: self.delay }
     }
 
     /// The database's own trouble (full, broken), which no message is to be blamed for.
-    pub(crate) fn of_the_ground(&self) -> Option<crate::Error> {
+    pub(crate) fn of_the_ground(&self) -> Option<Error> {
         let mut cause: Option<&(dyn StdError + 'static)> = Some(&*self.cause);
         while let Some(error) = cause {
             if let Some(error) = error.downcast_ref::<rusqlite::Error>() {
@@ -102,12 +92,11 @@ impl Failure {
     }
 }
 
-fn ground(error: &rusqlite::Error) -> Option<crate::Error> {
+fn ground(error: &rusqlite::Error) -> Option<Error> {
     use rusqlite::ErrorCode::{DiskFull, SystemIoFailure};
     let code = error.sqlite_error_code()?;
     let copy = rusqlite::Error::SqliteFailure(*error.sqlite_error()?, Some(error.to_string()));
-    matches!(code, DiskFull | SystemIoFailure)
-        .then(|| crate::Error::sqlite("apply a message", copy))
+    matches!(code, DiskFull | SystemIoFailure).then(|| Error::sqlite("apply a message", copy))
 }
 
 // Concrete, and no `Error` itself: so every error converts, and closures need no annotation.

@@ -68,11 +68,7 @@ impl Envelope {
     /// What an answer to this envelope must name.
     #[must_use]
     pub fn ticket(&self) -> Ticket {
-        Ticket {
-            seq: self.seq,
-            id: self.id,
-            attempt: self.attempt,
-        }
+        Ticket { seq: self.seq, id: self.id, attempt: self.attempt }
     }
 }
 

@@ -144,10 +144,7 @@ mod tests {
         let id = MessageId::derived(store, 41, 1_700_000_000_000);
         assert_eq!(id, MessageId::derived(store, 41, 1_700_000_000_000));
         assert_ne!(id, MessageId::derived(store, 42, 1_700_000_000_000));
-        assert_ne!(
-            id,
-            MessageId::derived(StoreId::from_bytes([8; 16]), 41, 1_700_000_000_000)
-        );
+        assert_ne!(id, MessageId::derived(StoreId::from_bytes([8; 16]), 41, 1_700_000_000_000));
         assert_eq!(id.uuid().get_version_num(), 7);
     }
 

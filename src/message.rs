@@ -113,11 +113,8 @@ impl Message {
     /// [`ErrorKind::InvalidMessage`] when the value does not serialise.
     pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Result<Self> {
         self.payload = serde_json::to_vec(value).map_err(|error| {
-            invalid(format!(
-                "the payload of {:?} does not serialise to JSON",
-                self.topic
-            ))
-            .because(error)
+            invalid(format!("the payload of {:?} does not serialise to JSON", self.topic))
+                .because(error)
         })?;
         self.content_type = Some("application/json".into());
         Ok(self)
@@ -183,28 +180,16 @@ impl Message {
         let bounds = [
             ("the topic", self.topic.len(), limits::TOPIC_BYTES),
             ("the key", key.len(), limits::KEY_BYTES),
-            (
-                "the headers",
-                headers.unwrap_or_default().len(),
-                limits::HEADER_BYTES,
-            ),
-            (
-                "the content type",
-                content_type.len(),
-                limits::CONTENT_TYPE_BYTES,
-            ),
-            (
-                "the idempotency key",
-                idempotency_key.len(),
-                limits::IDEMPOTENCY_KEY_BYTES,
-            ),
+            ("the headers", headers.unwrap_or_default().len(), limits::HEADER_BYTES),
+            ("the content type", content_type.len(), limits::CONTENT_TYPE_BYTES),
+            ("the idempotency key", idempotency_key.len(), limits::IDEMPOTENCY_KEY_BYTES),
             ("the payload", self.payload.len(), limits::PAYLOAD_BYTES),
         ];
         match bounds.into_iter().find(|(_, value, limit)| value > limit) {
             None => Ok(()),
-            Some((what, value, limit)) => Err(invalid(format!(
-                "{what} has {value} bytes, more than the limit of {limit}"
-            ))),
+            Some((what, value, limit)) => {
+                Err(invalid(format!("{what} has {value} bytes, more than the limit of {limit}")))
+            }
         }
     }
 }

@@ -34,12 +34,7 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self {
-            first_millis: 1_000,
-            longest_millis: 300_000,
-            max_failures: 10,
-            crash_limit: 5,
-        }
+        Self { first_millis: 1_000, longest_millis: 300_000, max_failures: 10, crash_limit: 5 }
     }
 }
 
@@ -94,10 +89,7 @@ impl RetryPolicy {
         };
         let factor = 1_u64.checked_shl(doublings).unwrap_or(u64::MAX);
         // The cap comes before the jitter too: messages that wait the longest stay spread.
-        let plain = self
-            .first_millis
-            .saturating_mul(factor)
-            .min(self.longest_millis);
+        let plain = self.first_millis.saturating_mul(factor).min(self.longest_millis);
         let hash = xxh3_64_with_seed(&id, u64::from(failures));
         let thousandths = 1_000 - JITTER + hash % (2 * JITTER + 1);
         Duration::from_millis(scaled(plain, thousandths).min(self.longest_millis))
@@ -183,9 +175,7 @@ mod tests {
 
     #[test]
     fn settings_are_rounded_towards_caution() {
-        let policy = RetryPolicy::default()
-            .first_delay(Duration::from_nanos(1))
-            .max_failures(0);
+        let policy = RetryPolicy::default().first_delay(Duration::from_nanos(1)).max_failures(0);
         assert_eq!(policy.delay(1, [0; 16]), Duration::from_millis(1));
         assert_eq!(policy.failures_allowed(), 1);
         assert_eq!(policy.crash_limit(0).crashes_allowed(), 1);

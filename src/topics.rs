@@ -43,11 +43,7 @@ mod tests {
 
     #[track_caller]
     fn check(pattern: &str, topic: &str, expected: bool) {
-        assert_eq!(
-            Topics::new([pattern]).contains(topic),
-            expected,
-            "{pattern} on {topic}"
-        );
+        assert_eq!(Topics::new([pattern]).contains(topic), expected, "{pattern} on {topic}");
     }
 
     #[test]

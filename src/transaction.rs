@@ -10,7 +10,7 @@ use rusqlite::{Connection, Savepoint, Transaction};
 /// compile.
 ///
 /// ```compile_fail
-/// # let outbox: surehand::Outbox = unimplemented!();
+/// let outbox = surehand::Outbox::open("shop.db").unwrap();
 /// let connection = surehand::rusqlite::Connection::open("shop.db").unwrap();
 /// outbox.enqueue(&connection, surehand::Message::new("order.placed"));
 /// ```

@@ -42,15 +42,10 @@ impl Ranges {
         }
         // A range that merely touches the new one is merged with it too.
         let from = self.ranges.partition_point(|&(_, end)| end < first - 1);
-        let to = self
-            .ranges
-            .partition_point(|&(start, _)| start <= last.saturating_add(1));
+        let to = self.ranges.partition_point(|&(start, _)| start <= last.saturating_add(1));
         let merged = match &self.ranges[from..to] {
             [] => (first, last),
-            touched => (
-                first.min(touched[0].0),
-                last.max(touched[touched.len() - 1].1),
-            ),
+            touched => (first.min(touched[0].0), last.max(touched[touched.len() - 1].1)),
         };
         self.ranges.splice(from..to, [merged]);
     }
@@ -61,8 +56,7 @@ impl Ranges {
             let (first, last) = self.ranges[index];
             let below = (first < position).then(|| (first, position - 1));
             let above = (position < last).then(|| (position + 1, last));
-            self.ranges
-                .splice(index..=index, below.into_iter().chain(above));
+            self.ranges.splice(index..=index, below.into_iter().chain(above));
         }
     }
 
@@ -81,9 +75,7 @@ impl Ranges {
         let mut ranges = Vec::new();
         for (first, last) in self.iter() {
             let from = other.ranges.partition_point(|&(_, end)| end < first);
-            let holes = other.ranges[from..]
-                .iter()
-                .take_while(|hole| hole.0 <= last);
+            let holes = other.ranges[from..].iter().take_while(|hole| hole.0 <= last);
             // The last position already kept or dropped; one past it would overflow at the top.
             let mut decided = first - 1;
             for &(hole_first, hole_last) in holes {
@@ -101,9 +93,7 @@ impl Ranges {
 
     /// The lowest `max_ranges` ranges, as a set of their own.
     pub fn truncate_to(&self, max_ranges: usize) -> Ranges {
-        Ranges {
-            ranges: self.ranges[..max_ranges.min(self.len())].to_vec(),
-        }
+        Ranges { ranges: self.ranges[..max_ranges.min(self.len())].to_vec() }
     }
 
     /// Whether `position` is in the set.
@@ -113,10 +103,7 @@ impl Ranges {
 
     /// Whether all of `first..=last` is in the set; true when that range is empty.
     pub fn covers(&self, first: i64, last: i64) -> bool {
-        last < first
-            || self
-                .index_of(first)
-                .is_some_and(|index| last <= self.ranges[index].1)
+        last < first || self.index_of(first).is_some_and(|index| last <= self.ranges[index].1)
     }
 
     /// The ranges, lowest first, both ends inclusive.
@@ -136,9 +123,7 @@ impl Ranges {
 
     /// The highest `n` with all of `1..=n` in the set; 0 when 1 is not in it.
     pub fn floor(&self) -> i64 {
-        self.ranges
-            .first()
-            .map_or(0, |&(first, last)| if first == 1 { last } else { 0 })
+        self.ranges.first().map_or(0, |&(first, last)| if first == 1 { last } else { 0 })
     }
 
     /// The highest position in the set; 0 when the set is empty.
@@ -148,17 +133,12 @@ impl Ranges {
 
     /// How many positions the set holds.
     pub fn count(&self) -> u64 {
-        self.iter()
-            .map(|(first, last)| last.abs_diff(first) + 1)
-            .sum()
+        self.iter().map(|(first, last)| last.abs_diff(first) + 1).sum()
     }
 
     fn index_of(&self, position: i64) -> Option<usize> {
         let index = self.ranges.partition_point(|&(_, end)| end < position);
-        self.ranges
-            .get(index)
-            .filter(|range| range.0 <= position)
-            .map(|_| index)
+        self.ranges.get(index).filter(|range| range.0 <= position).map(|_| index)
     }
 }
 

@@ -16,7 +16,15 @@ use source::{Kind, Source, files, tokens};
 
 const L0: &[&str] = &["error", "id", "limits", "watermark"];
 const L1: &[&str] = &[
-    "clock", "message", "retry", "failure", "event", "wake", "database",
+    "clock",
+    "message",
+    "retry",
+    "failure",
+    "handoff",
+    "topics",
+    "transaction",
+    "wake",
+    "database",
 ];
 const EVERYTHING: &[&str] = &["*"];
 
@@ -30,19 +38,20 @@ const RULES: &[(&str, &[&[&str]])] = &[
     ("message", &[L0, L1]),
     ("retry", &[L0, L1]),
     ("failure", &[L0, L1]),
-    ("event", &[L0, L1]),
+    ("handoff", &[L0, L1]),
+    ("topics", &[L0, L1]),
+    ("transaction", &[L0, L1]),
     ("wake", &[L0, L1]),
     ("database", &[L0, L1]),
     ("store", &[L0, L1]),
     ("outbox", &[L0, L1, &["store"]]),
     ("operator", &[L0, L1, &["store"]]),
-    ("stats", &[L0, L1, &["store"]]),
     ("inbox", &[L0, L1, &["store"]]),
     ("transport", &[L0, L1]),
+    ("transport/settler", &[L0, L1, &["transport"]]),
     ("transport/function", &[L0, L1, &["transport"]]),
     ("transport/local", &[L0, L1, &["transport", "inbox"]]),
     ("relay", &[L0, L1, &["store", "transport"]]),
-    ("testing", &[EVERYTHING]),
     ("lib", &[EVERYTHING]),
 ];
 
@@ -53,13 +62,7 @@ const SQL_HOMES: &[&str] = &["src/store/", "src/store.rs"];
 const CLOCK_HOMES: &[&str] = &["src/clock.rs"];
 
 /// Beginnings of the paths of files that decide and do nothing else.
-const PURE: &[&str] = &[
-    "src/relay/plan",
-    "src/relay/lane",
-    "src/retry.rs",
-    "src/watermark.rs",
-    "src/inbox/admit.rs",
-];
+const PURE: &[&str] = &["src/relay/lane", "src/retry.rs", "src/watermark.rs", "src/inbox/admit.rs"];
 
 #[test]
 fn every_import_follows_the_table() {
@@ -68,19 +71,13 @@ fn every_import_follows_the_table() {
 
 #[test]
 fn every_line_of_the_tables_has_its_file() {
-    let paths: Vec<String> = files("src", &["rs"])
-        .into_iter()
-        .map(|file| file.path)
-        .collect();
+    let paths: Vec<String> = files("src", &["rs"]).into_iter().map(|file| file.path).collect();
     let rooms: Vec<String> = paths.iter().map(|path| room_of_file(path)).collect();
     let mut stale: Vec<&str> = RULES.iter().map(|(room, _)| *room).collect();
     stale.retain(|room| !rooms.iter().any(|found| found == room));
     let gone = |prefix: &&&str| !paths.iter().any(|path| path.starts_with(**prefix));
     stale.extend(PURE.iter().filter(gone));
-    assert!(
-        stale.is_empty(),
-        "tests/layers.rs speaks of what is not in src: {stale:?}"
-    );
+    assert!(stale.is_empty(), "tests/layers.rs speaks of what is not in src: {stale:?}");
 }
 
 #[test]
@@ -112,10 +109,7 @@ fn check(rule: fn(&Source) -> Vec<String>) {
 fn imports(file: &Source) -> Vec<String> {
     let room = room_of_file(&file.path);
     let Some(allowed) = allowed_in(&room) else {
-        return vec![format!(
-            "{}:1: `{room}` has no rule in tests/layers.rs",
-            file.path
-        )];
+        return vec![format!("{}:1: `{room}` has no rule in tests/layers.rs", file.path)];
     };
     if allowed == EVERYTHING {
         return Vec::new();
@@ -145,12 +139,7 @@ fn imports(file: &Source) -> Vec<String> {
 
 fn allowed_in(room: &str) -> Option<Vec<&'static str>> {
     let (_, allowed) = RULES.iter().find(|(name, _)| *name == room)?;
-    Some(
-        allowed
-            .iter()
-            .flat_map(|group| group.iter().copied())
-            .collect(),
-    )
+    Some(allowed.iter().flat_map(|group| group.iter().copied()).collect())
 }
 
 fn sql_outside_its_home(file: &Source) -> Vec<String> {
@@ -173,9 +162,7 @@ fn begins_like_sql(text: &str) -> bool {
     const SECOND: &str = "* FROM INTO OR TABLE INDEX UNIQUE TRIGGER VIEW TEMP IMMEDIATE \
                           EXCLUSIVE DEFERRED TRANSACTION RECURSIVE";
     let listed = |list: &str, word: &str| list.split(' ').any(|known| known == word);
-    let mut words = text
-        .split(|c: char| c.is_whitespace() || c == ';')
-        .filter(|w| !w.is_empty());
+    let mut words = text.split(|c: char| c.is_whitespace() || c == ';').filter(|w| !w.is_empty());
     let first = words.next().unwrap_or_default();
     let capital = first.to_ascii_uppercase();
     if !listed(FIRST, &capital) {
@@ -199,16 +186,10 @@ fn clock_outside_its_home(file: &Source) -> Vec<String> {
     }
     let mut found = Vec::new();
     for path in paths(&without_tests(&tokens(&file.text))) {
-        let call = path
-            .segments
-            .windows(2)
-            .any(|two| CALLS.iter().any(|call| two == call));
+        let call = path.segments.windows(2).any(|two| CALLS.iter().any(|call| two == call));
         if call || CHANCE.contains(&path.segments[0].as_str()) {
             let written = path.segments.join("::");
-            found.push(format!(
-                "{}:{}: `{written}` outside `clock`",
-                file.path, path.line
-            ));
+            found.push(format!("{}:{}: `{written}` outside `clock`", file.path, path.line));
         }
     }
     found
@@ -261,18 +242,9 @@ fn room_of_file(path: &str) -> String {
 
 /// The room that a path from the crate's root leads to, or nothing at the root itself.
 fn room_of_target(path: &[String]) -> String {
-    let deep = path
-        .iter()
-        .take(2)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join("/");
+    let deep = path.iter().take(2).map(String::as_str).collect::<Vec<_>>().join("/");
     let first = path.first().cloned().unwrap_or_default();
-    if allowed_in(&deep).is_some() {
-        deep
-    } else {
-        first
-    }
+    if allowed_in(&deep).is_some() { deep } else { first }
 }
 
 /// The mention seen from the crate's root, if it begins with `crate`, `self` or `super`.
@@ -303,9 +275,7 @@ fn production(sources: Vec<Source>) -> Vec<Source> {
         let folder = format!("src/{}", module_of(&file.path).join("/"));
         let folder = folder.trim_end_matches('/');
         tests.extend(
-            declared_tests(&tokens(&file.text))
-                .iter()
-                .map(|name| format!("{folder}/{name}")),
+            declared_tests(&tokens(&file.text)).iter().map(|name| format!("{folder}/{name}")),
         );
     }
     let is_test = |path: &str| {
@@ -314,8 +284,5 @@ fn production(sources: Vec<Source>) -> Vec<Source> {
                 .is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
         })
     };
-    sources
-        .into_iter()
-        .filter(|file| !is_test(&file.path))
-        .collect()
+    sources.into_iter().filter(|file| !is_test(&file.path)).collect()
 }

@@ -17,15 +17,7 @@ const WIDEST_LINE: usize = 100;
 const RUST_FOLDERS: &[&str] = &["src", "tests", "examples", "benches"];
 
 /// Where other texts are, and what their names end in.
-const TEXT_FOLDERS: &[&str] = &[
-    "src",
-    "tests",
-    "examples",
-    "benches",
-    "migrations",
-    "docs",
-    ".ci",
-];
+const TEXT_FOLDERS: &[&str] = &["src", "tests", "examples", "benches", "migrations", "docs", ".ci"];
 const TEXT_ENDINGS: &[&str] = &["rs", "md", "sql", "toml", "sh", "yml", "yaml", ""];
 
 #[test]
@@ -41,10 +33,7 @@ fn files_are_short() {
 fn half_of_the_library_is_in_small_files() {
     let lengths: Vec<usize> = files("src", &["rs"]).iter().map(lines).collect();
     let median = median(lengths);
-    assert!(
-        median <= LONGEST_MEDIAN,
-        "the median file of src has {median} lines"
-    );
+    assert!(median <= LONGEST_MEDIAN, "the median file of src has {median} lines");
 }
 
 #[test]
@@ -75,19 +64,12 @@ fn every_test_and_example_opens_with_what_it_is() {
 }
 
 fn rust() -> Vec<Source> {
-    RUST_FOLDERS
-        .iter()
-        .flat_map(|folder| files(folder, &["rs"]))
-        .collect()
+    RUST_FOLDERS.iter().flat_map(|folder| files(folder, &["rs"])).collect()
 }
 
 fn texts() -> Vec<Source> {
     let mut texts = files("", &["rs", "md", "toml"]);
-    texts.extend(
-        TEXT_FOLDERS
-            .iter()
-            .flat_map(|folder| files(folder, TEXT_ENDINGS)),
-    );
+    texts.extend(TEXT_FOLDERS.iter().flat_map(|folder| files(folder, TEXT_ENDINGS)));
     texts
 }
 
@@ -109,19 +91,13 @@ fn long_file(file: &Source) -> Vec<String> {
     if lines <= LONGEST_FILE {
         return Vec::new();
     }
-    vec![format!(
-        "{}: {lines} lines, the limit is {LONGEST_FILE}",
-        file.path
-    )]
+    vec![format!("{}: {lines} lines, the limit is {LONGEST_FILE}", file.path)]
 }
 
 /// The lower median, so that a single file is its own.
 fn median(mut lengths: Vec<usize>) -> usize {
     lengths.sort_unstable();
-    lengths
-        .get(lengths.len().saturating_sub(1) / 2)
-        .copied()
-        .unwrap_or(0)
+    lengths.get(lengths.len().saturating_sub(1) / 2).copied().unwrap_or(0)
 }
 
 /// Counts from the line of `fn` to that of the closing brace; a closure is part of its function.
@@ -164,10 +140,7 @@ fn wide_or_foreign_lines(file: &Source) -> Vec<String> {
             found.push(format!("{}:{number}: {columns} columns", file.path));
         }
         if let Some(letter) = line.chars().find(|letter| !letter.is_ascii()) {
-            found.push(format!(
-                "{}:{number}: U+{:04X} is not ASCII",
-                file.path, letter as u32
-            ));
+            found.push(format!("{}:{number}: U+{:04X} is not ASCII", file.path, letter as u32));
         }
     }
     found
@@ -182,10 +155,8 @@ fn banned_words(file: &Source) -> Vec<String> {
         concat!("XX", "X"),
         concat!("db", "g!"),
     ];
-    const IMPOSSIBLE: &[&str] = &[
-        concat!("exactly-once ", "delivery"),
-        concat!("exactly once ", "delivery"),
-    ];
+    const IMPOSSIBLE: &[&str] =
+        &[concat!("exactly-once ", "delivery"), concat!("exactly once ", "delivery")];
     const DENIALS: &[&str] = &["never", "not", "no", "cannot"];
     let mut found = Vec::new();
     for (number, line) in numbered(file) {
@@ -194,14 +165,8 @@ fn banned_words(file: &Source) -> Vec<String> {
         }
         let lower = line.to_ascii_lowercase();
         let denied = DENIALS.iter().any(|denial| has_word(&lower, denial));
-        for words in IMPOSSIBLE
-            .iter()
-            .filter(|words| !denied && lower.contains(**words))
-        {
-            found.push(format!(
-                "{}:{number}: `{words}` is not what we promise",
-                file.path
-            ));
+        for words in IMPOSSIBLE.iter().filter(|words| !denied && lower.contains(**words)) {
+            found.push(format!("{}:{number}: `{words}` is not what we promise", file.path));
         }
     }
     found
@@ -228,10 +193,7 @@ fn machine_paths(file: &Source) -> Vec<String> {
                 at == 0 || scheme || line[..at].ends_with(BEFORE)
             });
             if absolute || line.contains(&format!(":\\{root}\\")) {
-                found.push(format!(
-                    "{}:{number}: a path of one machine, below {root}",
-                    file.path
-                ));
+                found.push(format!("{}:{number}: a path of one machine, below {root}", file.path));
             }
         }
     }
@@ -246,20 +208,14 @@ fn missing_opening(file: &Source) -> Vec<String> {
 }
 
 fn numbered(file: &Source) -> impl Iterator<Item = (usize, &str)> {
-    file.text
-        .lines()
-        .enumerate()
-        .map(|(index, line)| (index + 1, line))
+    file.text.lines().enumerate().map(|(index, line)| (index + 1, line))
 }
 
 // ---- The rules themselves are tested ---------------------------------------------------------
 
 #[track_caller]
 fn expect(rule: fn(&Source) -> Vec<String>, text: &str, complaints: &[&str]) {
-    let file = Source {
-        path: "a.rs".to_owned(),
-        text: text.to_owned(),
-    };
+    let file = Source { path: "a.rs".to_owned(), text: text.to_owned() };
     assert_eq!(rule(&file), complaints, "for:\n{text}");
 }
 
@@ -292,33 +248,17 @@ fn a_long_function_is_found_by_name_and_line() {
 #[test]
 fn width_and_letters_are_seen() {
     expect(wide_or_foreign_lines, &"x".repeat(100), &[]);
-    expect(
-        wide_or_foreign_lines,
-        &format!("\n{}", "x".repeat(101)),
-        &["a.rs:2: 101 columns"],
-    );
-    expect(
-        wide_or_foreign_lines,
-        "a \u{2192} b",
-        &["a.rs:1: U+2192 is not ASCII"],
-    );
+    expect(wide_or_foreign_lines, &format!("\n{}", "x".repeat(101)), &["a.rs:2: 101 columns"]);
+    expect(wide_or_foreign_lines, "a \u{2192} b", &["a.rs:1: U+2192 is not ASCII"]);
 }
 
 #[test]
 fn unfinished_words_are_seen_and_only_whole_ones() {
-    let words = [
-        concat!("to", "do!"),
-        concat!("FIX", "ME"),
-        concat!("XX", "X"),
-        concat!("db", "g!"),
-    ];
+    let words =
+        [concat!("to", "do!"), concat!("FIX", "ME"), concat!("XX", "X"), concat!("db", "g!")];
     for word in words {
         let complaint = format!("a.rs:2: `{word}`");
-        expect(
-            banned_words,
-            &format!("fine\n    {word}(1) end\n"),
-            &[&complaint],
-        );
+        expect(banned_words, &format!("fine\n    {word}(1) end\n"), &[&complaint]);
         expect(banned_words, &format!("A{word}"), &[]);
     }
 }
@@ -326,15 +266,8 @@ fn unfinished_words_are_seen_and_only_whole_ones() {
 #[test]
 fn the_impossible_promise_may_only_be_denied() {
     let promise = concat!("Exactly-once ", "delivery");
-    let complaint = format!(
-        "a.rs:1: `{}` is not what we promise",
-        promise.to_ascii_lowercase()
-    );
-    expect(
-        banned_words,
-        &format!("{promise}, another notion"),
-        &[&complaint],
-    );
+    let complaint = format!("a.rs:1: `{}` is not what we promise", promise.to_ascii_lowercase());
+    expect(banned_words, &format!("{promise}, another notion"), &[&complaint]);
     expect(banned_words, &format!("There is no {promise}."), &[]);
     expect(banned_words, &format!("{promise} is never claimed."), &[]);
     expect(banned_words, &format!("It is not {promise}."), &[]);
@@ -344,30 +277,14 @@ fn the_impossible_promise_may_only_be_denied() {
 fn paths_of_a_machine_are_seen_and_other_paths_are_not() {
     for root in ["home", "root", "tmp"] {
         let complaint = format!("a.rs:1: a path of one machine, below {root}");
-        expect(
-            machine_paths,
-            &format!("open(\"/{root}/me/shop.db\")"),
-            &[&complaint],
-        );
-        expect(
-            machine_paths,
-            &format!("file:///{root}/me/shop.db"),
-            &[&complaint],
-        );
-        expect(
-            machine_paths,
-            &format!("https://example.com/{root}/me, src/{root}/mod.rs"),
-            &[],
-        );
+        expect(machine_paths, &format!("open(\"/{root}/me/shop.db\")"), &[&complaint]);
+        expect(machine_paths, &format!("file:///{root}/me/shop.db"), &[&complaint]);
+        expect(machine_paths, &format!("https://example.com/{root}/me, src/{root}/mod.rs"), &[]);
     }
 }
 
 #[test]
 fn an_opening_is_the_first_line() {
     expect(missing_opening, "//! What it is.\n", &[]);
-    expect(
-        missing_opening,
-        "\n//! What it is.\n",
-        &["a.rs:1: opens without `//!`"],
-    );
+    expect(missing_opening, "\n//! What it is.\n", &["a.rs:1: opens without `//!`"]);
 }

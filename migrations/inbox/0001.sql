@@ -47,7 +47,6 @@ CREATE TABLE inbox_sender (
     sender        INTEGER PRIMARY KEY AUTOINCREMENT,
     consumer      TEXT    NOT NULL,
     name          TEXT    NOT NULL,
-    horizon_ms    INTEGER NOT NULL,
     floor_ms      INTEGER NOT NULL,
     applied       INTEGER NOT NULL DEFAULT 0,
     duplicates    INTEGER NOT NULL DEFAULT 0,

@@ -68,11 +68,7 @@ pub(crate) fn admit<M: Memory>(memory: &mut M, claim: &Claim) -> Result<Admissio
     }
     let unknown =
         claim.after != 0 && !memory.is_settled(claim.after) && memory.at(claim.after)?.is_none();
-    Ok(if unknown || claim.key_failed {
-        Admission::Blocked
-    } else {
-        Admission::New
-    })
+    Ok(if unknown || claim.key_failed { Admission::Blocked } else { Admission::New })
 }
 
 fn known(claim: &Claim, seen: Seen) -> Admission {

@@ -21,10 +21,7 @@ pub struct Effect<'a> {
 
 impl<'a> Effect<'a> {
     pub(super) fn new(connection: &'a Connection, envelope: &'a Envelope) -> Self {
-        Self {
-            connection,
-            envelope,
-        }
+        Self { connection, envelope }
     }
 
     /// The message: its id, attempt, key, headers and time.
@@ -69,8 +66,6 @@ impl InTransaction for Effect<'_> {
 
 impl fmt::Debug for Effect<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Effect")
-            .field("id", &self.envelope.id())
-            .finish_non_exhaustive()
+        f.debug_struct("Effect").field("id", &self.envelope.id()).finish_non_exhaustive()
     }
 }

@@ -25,11 +25,9 @@ pub trait Payload: Sized {
 
 impl<T: DeserializeOwned> Payload for Json<T> {
     fn read(envelope: &Envelope) -> Result<Self, Failure> {
-        serde_json::from_slice(envelope.payload())
-            .map(Json)
-            .map_err(|error| {
-                Failure::permanent(format!("the payload does not decode as JSON: {error}"))
-            })
+        serde_json::from_slice(envelope.payload()).map(Json).map_err(|error| {
+            Failure::permanent(format!("the payload does not decode as JSON: {error}"))
+        })
     }
 }
 
@@ -61,10 +59,7 @@ impl Handler {
         let apply = move |effect: &Effect<'_>, _: Option<&Prepared>| {
             reply(&handle(effect, P::read(effect.envelope())?)?)
         };
-        Self {
-            apply: Box::new(apply),
-            prepare: None,
-        }
+        Self { apply: Box::new(apply), prepare: None }
     }
 
     pub(super) fn prepared<P, S, R, B, W, F>(prepare: B, handle: F) -> Self
@@ -86,10 +81,7 @@ impl Handler {
                 prepared.ok_or_else(|| Failure::retry("the message was not prepared"))?;
             reply(&handle(effect, P::read(effect.envelope())?, prepared)?)
         };
-        Self {
-            apply: Box::new(apply),
-            prepare: Some(Arc::new(prepare)),
-        }
+        Self { apply: Box::new(apply), prepare: Some(Arc::new(prepare)) }
     }
 
     pub(super) fn apply(
@@ -107,9 +99,7 @@ impl Handler {
 
 impl fmt::Debug for Handler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handler")
-            .field("prepares", &self.prepare.is_some())
-            .finish_non_exhaustive()
+        f.debug_struct("Handler").field("prepares", &self.prepare.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -141,9 +131,7 @@ impl Preparers {
 
     /// The work to do before this message's transaction, if there is any.
     pub(crate) fn start(&self, envelope: &Envelope) -> Option<Preparing> {
-        self.0
-            .get(envelope.topic())
-            .map(|prepare| prepare(envelope.clone()))
+        self.0.get(envelope.topic()).map(|prepare| prepare(envelope.clone()))
     }
 }
 

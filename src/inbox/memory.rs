@@ -32,21 +32,12 @@ impl Memory for Remembered<'_> {
 }
 
 fn seen(row: &rows::SeenRow) -> Seen {
-    Seen {
-        seq: row.seq,
-        id: row.id,
-        revision: row.revision,
-        fingerprint: row.fingerprint,
-    }
+    Seen { seq: row.seq, id: row.id, revision: row.revision, fingerprint: row.fingerprint }
 }
 
 /// Rule 3: the incarnation is registered unless a later one is, or a copy's of the same epoch.
 pub(super) fn register(connection: &Connection, consumer: &str, hello: &Hello) -> Result<Welcome> {
-    let Hello {
-        store,
-        subscription,
-        incarnation,
-    } = *hello;
+    let Hello { store, subscription, incarnation } = *hello;
     let Some(source) = rows::find(connection, consumer, store, subscription)? else {
         rows::create(connection, consumer, store, subscription, incarnation)?;
         return Ok(Welcome::Registered { high: 0 });

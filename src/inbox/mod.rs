@@ -10,15 +10,19 @@ mod effect;
 mod handlers;
 mod memory;
 mod process;
+mod receive;
+mod run;
+mod stats;
 
 pub(crate) use admit::{Admission, Claim, Memory, Seen, admit};
 pub use effect::Effect;
 pub use handlers::Payload;
 pub(crate) use handlers::{Prepared, Preparers};
 pub use process::Processed;
+pub use stats::SourceStats;
 
 use crate::database::Database;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::failure::Failure;
 use crate::handoff::{Hello, Welcome};
 use crate::message::Envelope;
@@ -75,12 +79,7 @@ impl Inbox {
     /// When the file cannot be opened, has a newer schema, or its settings would lose effects that
     /// were acknowledged.
     pub fn open(database: impl Into<Database>) -> Result<Self> {
-        Self::open_as(
-            database.into(),
-            Role::Inbox {
-                may_lose_effects: false,
-            },
-        )
+        Self::open_as(database.into(), Role::Inbox { may_lose_effects: false })
     }
 
     /// The same, for a database whose connections run with `synchronous=OFF`: a power cut can then
@@ -90,12 +89,7 @@ impl Inbox {
     ///
     /// As [`open`](Self::open), but for that setting.
     pub fn open_allowing_synchronous_off(database: impl Into<Database>) -> Result<Self> {
-        Self::open_as(
-            database.into(),
-            Role::Inbox {
-                may_lose_effects: true,
-            },
-        )
+        Self::open_as(database.into(), Role::Inbox { may_lose_effects: true })
     }
 
     fn open_as(database: Database, role: Role) -> Result<Self> {
@@ -150,8 +144,7 @@ impl Inbox {
         W: Future<Output = Result<S, Failure>> + Send + 'static,
         F: Fn(&Effect<'_>, P, &S) -> Result<R, Failure> + Send + 'static,
     {
-        self.handlers
-            .insert(topic.into(), Handler::prepared(prepare, handle));
+        self.handlers.insert(topic.into(), Handler::prepared(prepare, handle));
         self
     }
 
@@ -190,9 +183,9 @@ impl Inbox {
         self.connect()?;
         let open = self.open.as_ref().expect("opened just now");
         open.file_check(&self.database)?;
-        let welcome = open.gate.write(&open.connection, |connection| {
-            memory::register(connection, &consumer, hello)
-        });
+        let welcome = open
+            .gate
+            .write(&open.connection, |connection| memory::register(connection, &consumer, hello));
         self.keep_or_drop(welcome)
     }
 
@@ -208,18 +201,14 @@ impl Inbox {
             let gate = Gate::guard(&mut connection)?;
             gate.write(&connection, store::inbox::opened)?;
             let file = FileIdentity::of(self.database.path());
-            self.open = Some(Open {
-                connection,
-                gate,
-                file,
-            });
+            self.open = Some(Open { connection, gate, file });
         }
         Ok(self.open.as_mut().expect("opened just now"))
     }
 
     /// After an error that leaves doubt, the connection and all it may remember is dropped.
     fn keep_or_drop<T>(&mut self, result: Result<T>) -> Result<T> {
-        if result.as_ref().is_err_and(crate::Error::poisons) {
+        if result.as_ref().is_err_and(Error::poisons) {
             self.open = None;
         }
         result

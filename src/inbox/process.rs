@@ -3,7 +3,8 @@
 
 use super::handlers::Prepared;
 use super::memory::Remembered;
-use super::{Admission, Claim, Effect, Inbox, Open, Seen, admit};
+use super::run::{self, ESCAPED, Ran};
+use super::{Admission, Claim, Inbox, Open, Seen, admit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
 use crate::handoff::{Applied, Outcome, Request, Ticket};
@@ -12,8 +13,8 @@ use crate::message::Envelope;
 use crate::store::inbox::{self as rows, SeenRow, Verdicts};
 use crate::store::transaction;
 use crate::watermark::Ranges;
+use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// What became of a request as a whole.
@@ -156,13 +157,7 @@ impl Inbox {
         outcomes: &mut Vec<(Ticket, Outcome)>,
     ) -> Result<(Ended, bool)> {
         let connection = &open.connection;
-        let Request {
-            store,
-            subscription,
-            incarnation,
-            settled,
-            envelopes,
-        } = work.request;
+        let Request { store, subscription, incarnation, settled, envelopes } = work.request;
         let source = rows::find(connection, &self.consumer, *store, *subscription)?;
         let Some(source) = source.filter(|source| source.incarnation == *incarnation) else {
             return Ok((Ended::Fenced, false));
@@ -222,14 +217,7 @@ impl Inbox {
         if new {
             rows::settle(connection, source, &before, &settled)?;
         }
-        Ok((
-            Remembered {
-                connection,
-                source,
-                settled,
-            },
-            new,
-        ))
+        Ok((Remembered { connection, source, settled }, new))
     }
 
     fn decide(
@@ -252,9 +240,7 @@ impl Inbox {
             revision: envelope.revision,
             fingerprint: envelope.fingerprint,
             after: envelope.after,
-            key_failed: envelope
-                .key_hash()
-                .is_some_and(|key| work.failed_keys.contains(&key)),
+            key_failed: envelope.key_hash().is_some_and(|key| work.failed_keys.contains(&key)),
         };
         match admit(memory, &claim)? {
             Admission::New => self.apply(open, memory, work, envelope, verdicts),
@@ -269,14 +255,9 @@ impl Inbox {
             Admission::Conflict(seen) => {
                 verdicts.conflicts += 1;
                 self.quarantine(open, work.request, envelope, "conflict")?;
-                let detail = format!(
-                    "its id was applied with other content, at place {}",
-                    seen.seq
-                );
-                Ok(Decided::Outcome(Outcome::Refused {
-                    reason: "conflict",
-                    detail,
-                }))
+                let detail =
+                    format!("its id was applied with other content, at place {}", seen.seq);
+                Ok(Decided::Outcome(Outcome::Refused { reason: "conflict", detail }))
             }
             Admission::Blocked => {
                 verdicts.blocked += 1;
@@ -297,10 +278,7 @@ impl Inbox {
         envelope: &Envelope,
         seen: Option<Seen>,
     ) -> Result<Decided> {
-        let mut applied = Applied {
-            duplicate: true,
-            ..Applied::default()
-        };
+        let mut applied = Applied { duplicate: true, ..Applied::default() };
         if let Some(seen) = seen {
             let row = rows::seen_at(memory.connection, memory.source, seen.seq)?;
             applied.revision = Some(seen.revision);
@@ -332,70 +310,57 @@ impl Inbox {
             verdicts.unhandled += 1;
             self.quarantine(open, work.request, envelope, "unhandled")?;
             let detail = format!("no handler for topic {:?}", envelope.topic());
-            return Ok(Decided::Outcome(Outcome::Refused {
-                reason: "unhandled",
-                detail,
-            }));
+            return Ok(Decided::Outcome(Outcome::Refused { reason: "unhandled", detail }));
         };
-        let failed = |verdicts: &mut Verdicts, failure| {
-            verdicts.failed += 1;
-            Ok(Decided::Outcome(Outcome::Failed(failure)))
-        };
-        if work.escaped.contains(&envelope.seq) {
-            let why = "the handler ended the transaction it runs in, or left a statement open";
-            return failed(verdicts, Failure::retry(why));
-        }
-        let prepared = match work.prepared.get(&envelope.seq) {
-            Some(Ok(prepared)) => Some(prepared),
-            Some(Err(failure)) => return failed(verdicts, failure.again()),
-            None => None,
-        };
-        let connection = &open.connection;
-        transaction::savepoint(connection)?;
-        let effect = Effect::new(connection, envelope);
-        let result = catch_unwind(AssertUnwindSafe(|| handler.apply(&effect, prepared)))
-            .unwrap_or_else(|panic| Err(Failure::retry(panic_text(&*panic))));
-        if let Err(failure) = &result
-            && let Some(error) = failure.of_the_ground()
-        {
-            return Err(error);
-        }
-        if connection.is_autocommit() {
-            return Ok(Decided::Escaped);
-        }
-        match result {
-            Ok(reply) => {
-                let row = SeenRow {
-                    seq: envelope.seq,
-                    id: envelope.id,
-                    revision: envelope.revision,
-                    fingerprint: envelope.fingerprint,
-                    reply,
-                };
-                rows::remember(connection, memory.source, &row)?;
-                if transaction::release(connection).is_err() {
-                    return Ok(Decided::Escaped);
+        let ran = if work.escaped.contains(&envelope.seq) {
+            Ran::Failed(Failure::retry(ESCAPED))
+        } else {
+            match work.prepared.get(&envelope.seq) {
+                Some(Err(failure)) => Ran::Failed(failure.again()),
+                prepared => {
+                    let prepared = prepared.and_then(|prepared| prepared.as_ref().ok());
+                    run::handler(&open.connection, handler, envelope, prepared, |reply| {
+                        let row = SeenRow {
+                            seq: envelope.seq,
+                            id: envelope.id,
+                            revision: envelope.revision,
+                            fingerprint: envelope.fingerprint,
+                            reply,
+                        };
+                        rows::remember(memory.connection, memory.source, &row)?;
+                        Ok(row.reply)
+                    })?
                 }
+            }
+        };
+        Ok(match ran {
+            Ran::Applied(reply) => {
                 verdicts.applied += 1;
-                Ok(Decided::Outcome(Outcome::Applied(Applied {
-                    revision: Some(envelope.revision),
-                    duplicate: false,
-                    reply: row.reply,
-                })))
+                let revision = Some(envelope.revision);
+                Decided::Outcome(Outcome::Applied(Applied { revision, duplicate: false, reply }))
             }
-            Err(failure) => {
-                if transaction::undo(connection).is_err() {
-                    return Ok(Decided::Escaped);
-                }
-                failed(verdicts, failure)
+            Ran::Failed(failure) => {
+                verdicts.failed += 1;
+                Decided::Outcome(Outcome::Failed(failure))
             }
-        }
+            Ran::Escaped => Decided::Escaped,
+        })
     }
 
     fn quarantine(
         &self,
         open: &Open,
         request: &Request,
+        envelope: &Envelope,
+        reason: &'static str,
+    ) -> Result<()> {
+        self.keep_for_a_person(&open.connection, request.store.as_bytes(), envelope, reason)
+    }
+
+    pub(super) fn keep_for_a_person(
+        &self,
+        connection: &Connection,
+        origin: &[u8],
         envelope: &Envelope,
         reason: &'static str,
     ) -> Result<()> {
@@ -407,15 +372,8 @@ impl Inbox {
             error.type = reason,
             "a message went into quarantine"
         );
-        let origin = request.store.as_bytes();
         let now = self.database.now().wall_ms;
-        rows::quarantine(
-            &open.connection,
-            (&self.consumer, origin),
-            envelope,
-            reason,
-            now,
-        )
+        rows::quarantine(connection, (&self.consumer, origin), envelope, reason, now)
     }
 }
 
@@ -427,15 +385,6 @@ enum Decided {
 
 /// A write statement that was not stepped to its end keeps the transaction from committing
 /// (<https://sqlite.org/lang_transaction.html>).
-fn left_open(error: &Error) -> bool {
+pub(super) fn left_open(error: &Error) -> bool {
     error.kind() == ErrorKind::Busy && error.to_string().contains("SQL statements in progress")
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    format!(
-        "the handler panicked: {}",
-        text.unwrap_or_else(|| "without a text".into())
-    )
 }

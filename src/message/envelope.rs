@@ -112,10 +112,7 @@ impl Envelope {
     /// All headers as the JSON object they travel as; `{}` when there are none.
     #[must_use]
     pub fn headers_json(&self) -> Cow<'_, str> {
-        self.parts
-            .headers
-            .as_deref()
-            .map_or(Cow::Borrowed("{}"), Cow::Borrowed)
+        self.parts.headers.as_deref().map_or(Cow::Borrowed("{}"), Cow::Borrowed)
     }
 
     /// Whether the content still is what the producer's checksum says.
@@ -180,15 +177,10 @@ mod tests {
         let id = MessageId::from_bytes([1; 16]);
         let base = fingerprint(id, &parts("a", Some("b"), b"c"));
         assert_eq!(base, fingerprint(id, &parts("a", Some("b"), b"c")));
-        assert_ne!(
-            base,
-            fingerprint(MessageId::from_bytes([2; 16]), &parts("a", Some("b"), b"c"))
-        );
-        for other in [
-            parts("ab", Some(""), b"c"),
-            parts("a", None, b"bc"),
-            parts("a", Some("b"), b""),
-        ] {
+        assert_ne!(base, fingerprint(MessageId::from_bytes([2; 16]), &parts("a", Some("b"), b"c")));
+        for other in
+            [parts("ab", Some(""), b"c"), parts("a", None, b"bc"), parts("a", Some("b"), b"")]
+        {
             assert_ne!(base, fingerprint(id, &other));
         }
     }

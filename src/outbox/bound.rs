@@ -43,9 +43,7 @@ fn excess(
     if let Some(limit) = row.bound.pending {
         let pending = last - row.settled_to + delivery::count(connection, row.number)?;
         if pending >= limit {
-            return Ok(Some(format!(
-                "{pending} pending messages, with a limit of {limit}"
-            )));
+            return Ok(Some(format!("{pending} pending messages, with a limit of {limit}")));
         }
     }
     let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);

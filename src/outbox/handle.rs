@@ -29,12 +29,14 @@ const GROUP: usize = 256;
 ///
 /// let outbox = AsyncOutbox::start(Outbox::open(&path)?)?;
 /// let id = outbox.enqueue(Message::new("order.placed").json(&41)?).await?; // durable
-/// # outbox.transact(|tx, _| { tx.execute_batch("CREATE TABLE orders (id INTEGER)")?; Ok::<_, surehand::Error>(()) }).await?;
+/// # let db = surehand::rusqlite::Connection::open(&path)?;
+/// # db.execute_batch("CREATE TABLE orders (id INTEGER)")?;
 ///
 /// outbox.transact(|tx, outbox| {
 ///     tx.execute("INSERT INTO orders (id) VALUES (42)", [])?;
-///     outbox.enqueue(tx, Message::new("order.placed").json(&42)?)
-/// }).await?;
+///     outbox.enqueue(tx, Message::new("order.placed").json(&42)?)?;
+///     Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// }).await.map_err(|error| error.to_string())?;
 /// # Ok(())
 /// # }
 /// ```
@@ -62,12 +64,8 @@ impl AsyncOutbox {
             .name("surehand-outbox".into())
             .spawn(move || store.serve(received))
             .map_err(|error| {
-                Error::new(
-                    ErrorKind::Environment,
-                    "no thread for the outbox",
-                    "try again",
-                )
-                .because(error)
+                Error::new(ErrorKind::Environment, "no thread for the outbox", "try again")
+                    .because(error)
             })?;
         Ok(Self { jobs })
     }
@@ -79,8 +77,7 @@ impl AsyncOutbox {
     /// As [`Outbox::enqueue`]; and [`ErrorKind::Unknown`] when the commit met an I/O error: the
     /// message may be written or not. Use an idempotency key to do it again safely.
     pub async fn enqueue(&self, message: Message) -> Result<MessageId> {
-        self.transact(move |transaction, outbox| outbox.enqueue(transaction, message))
-            .await
+        self.transact(move |transaction, outbox| outbox.enqueue(transaction, message)).await
     }
 
     /// Runs the caller's own rows and messages in one savepoint; returns after a durable commit.
@@ -104,7 +101,7 @@ impl AsyncOutbox {
             };
             let keep = result.is_ok();
             let reply = move |committed: Result<()>| {
-                let result = committed.map_err(E::from).and_then(|()| result);
+                let result = committed.map_err(E::from).and(result);
                 // A caller that went away is told nothing.
                 let _ = answer.send(result);
             };
@@ -157,7 +154,7 @@ impl Store {
             // Jobs whose turn did not come share the fate of the transaction.
             answers.extend(group.drain(..).map(|job| job(None, &self.outbox).1));
             for answer in answers {
-                answer(committed.as_ref().map(|()| ()).map_err(Error::again));
+                answer(committed.as_ref().copied().map_err(Error::again));
             }
             if committed.is_ok() {
                 self.outbox.inner.doorbell.ring();

@@ -85,22 +85,13 @@ impl Outbox {
             keep_idempotency_keys: DAY,
             host_checked: AtomicBool::new(false),
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Keeps idempotency keys for so long: a day unless told otherwise.
     #[must_use]
     pub fn keep_idempotency_keys(self, time: Duration) -> Self {
-        let Inner {
-            database,
-            store,
-            file,
-            durability,
-            doorbell,
-            ..
-        } = &*self.inner;
+        let Inner { database, store, file, durability, doorbell, .. } = &*self.inner;
         let inner = Inner {
             database: database.clone(),
             store: *store,
@@ -110,9 +101,7 @@ impl Outbox {
             keep_idempotency_keys: time,
             host_checked: AtomicBool::new(false),
         };
-        Self {
-            inner: Arc::new(inner),
-        }
+        Self { inner: Arc::new(inner) }
     }
 
     /// Writes a message in the caller's transaction, and returns its id.
@@ -148,10 +137,7 @@ impl Outbox {
     ) -> Result<Vec<MessageId>> {
         let connection = inside(transaction)?;
         let bounded = self.check_host(connection)?;
-        messages
-            .into_iter()
-            .map(|message| self.write(connection, message, bounded))
-            .collect()
+        messages.into_iter().map(|message| self.write(connection, message, bounded)).collect()
     }
 
     /// The settings of the database as they were when the outbox was opened. `synchronous` is a
@@ -177,9 +163,7 @@ impl Outbox {
     ///
     /// When the commit fails.
     pub fn commit(&self, transaction: rusqlite::Transaction<'_>) -> Result<()> {
-        transaction
-            .commit()
-            .map_err(|error| Error::sqlite("commit", error))?;
+        transaction.commit().map_err(|error| Error::sqlite("commit", error))?;
         self.inner.doorbell.ring();
         Ok(())
     }
@@ -233,9 +217,7 @@ impl Outbox {
             bound::check(connection, &parts)?;
         }
         let database = &self.inner.database;
-        let id = message
-            .id
-            .unwrap_or_else(|| MessageId::at(now_ms, database.random()));
+        let id = message.id.unwrap_or_else(|| MessageId::at(now_ms, database.random()));
         let new = NewMessage {
             id,
             created_at_ms: now_ms,

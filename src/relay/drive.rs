@@ -7,7 +7,7 @@ use crate::wake::{Doorbell, WalWatcher};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -47,24 +47,13 @@ pub(super) async fn run(
     let (sender, signals) = channel();
     let stop = StopOnDrop(sender.clone());
     let (done, mut finished) = oneshot::channel();
-    let driver = Driver {
-        engine,
-        signals,
-        sender,
-        doorbells,
-        drain,
-        goal,
-    };
+    let driver = Driver { engine, signals, sender, doorbells, drain, goal };
     std::thread::Builder::new()
         .name("surehand-relay".into())
         .spawn(move || drop(done.send(driver.drive())))
         .map_err(|error| {
-            Error::new(
-                ErrorKind::Environment,
-                "no thread for the relay",
-                "try again",
-            )
-            .because(error)
+            Error::new(ErrorKind::Environment, "no thread for the relay", "try again")
+                .because(error)
         })?;
     tokio::select! {
         biased;
@@ -176,10 +165,7 @@ impl Driver {
                 at.saturating_sub(now).min(patience)
             }
         };
-        match self.signals.recv_timeout(time) {
-            Ok(signal) => Some(signal),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.signals.recv_timeout(time).ok()
     }
 
     /// Takes what else has come; says whether to stop.

@@ -66,24 +66,12 @@ impl Open {
         let file = FileIdentity::of(database.path());
         let store = log::store(&connection)?.map(|store| store.id);
         let store = store.ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotADatabase,
-                "the outbox has lost its identity",
-                "restore it",
-            )
+            Error::new(ErrorKind::NotADatabase, "the outbox has lost its identity", "restore it")
         })?;
         let data_version = stats::data_version(&connection)?;
         let next_due_ms = log::next_due(&connection)?;
         let reader = Reader::new(store);
-        Ok(Self {
-            connection,
-            file,
-            store,
-            reader,
-            data_version,
-            next_due_ms,
-            unpruned: true,
-        })
+        Ok(Self { connection, file, store, reader, data_version, next_due_ms, unpruned: true })
     }
 }
 
@@ -122,10 +110,7 @@ impl Engine {
 
     pub(super) fn now(&self) -> Moment {
         let now = self.database.now();
-        Moment {
-            tick: millis(now.tick),
-            wall_ms: now.wall_ms,
-        }
+        Moment { tick: millis(now.tick), wall_ms: now.wall_ms }
     }
 
     /// Something came from a transport.
@@ -197,11 +182,7 @@ impl Engine {
         if self.has_work(now) {
             self.cycle(sinks, now)?;
             let others = now.tick - self.others_wrote < LATELY_MS;
-            self.free_until = if others {
-                self.now().tick + BREATH_MS
-            } else {
-                TickMs::MIN
-            };
+            self.free_until = if others { self.now().tick + BREATH_MS } else { TickMs::MIN };
             return Ok(Next::Now);
         }
         Ok(self.next(now))
@@ -215,12 +196,7 @@ impl Engine {
             return Ok(());
         }
         for (served, sink) in self.served.iter_mut().zip(sinks) {
-            served.progress(
-                &mut open.connection,
-                (&self.database, open.store),
-                sink,
-                now,
-            )?;
+            served.progress(&mut open.connection, (&self.database, open.store), sink, now)?;
         }
         Ok(())
     }
@@ -307,12 +283,7 @@ impl Engine {
         cycle: &mut Cycle,
         now: Moment,
     ) -> Result<()> {
-        let Phase::Running {
-            lane,
-            number,
-            hello,
-        } = &mut served.phase
-        else {
+        let Phase::Running { lane, number, hello } = &mut served.phase else {
             return Ok(());
         };
         let wants = if closing { None } else { lane.wants(now) };
@@ -362,11 +333,7 @@ impl Engine {
         }
         let last = self.served.pop()?;
         self.served.clear();
-        if let Phase::Halted(error) = last.phase {
-            Some(error)
-        } else {
-            None
-        }
+        if let Phase::Halted(error) = last.phase { Some(error) } else { None }
     }
 
     /// From now on nothing new is claimed.
@@ -380,11 +347,7 @@ impl Engine {
 
     /// Whether answers are still to come.
     pub(super) fn in_flight(&self) -> usize {
-        self.served
-            .iter()
-            .filter_map(Served::lane)
-            .map(Lane::in_flight)
-            .sum()
+        self.served.iter().filter_map(Served::lane).map(Lane::in_flight).sum()
     }
 
     /// Whether nothing is left to deliver but what waits for a person.
@@ -394,9 +357,7 @@ impl Engine {
             Phase::Resting { .. } | Phase::Halted(_) => true,
             _ => false,
         };
-        self.open
-            .as_ref()
-            .is_some_and(|open| open.next_due_ms.is_none() && !open.unpruned)
+        self.open.as_ref().is_some_and(|open| open.next_due_ms.is_none() && !open.unpruned)
             && self.served.iter().all(idle)
     }
 
@@ -452,14 +413,10 @@ fn read(
     topics: &crate::topics::Topics,
     wants: super::lane::Wants,
 ) -> Result<Batch> {
-    let Open {
-        connection, reader, ..
-    } = open;
+    let Open { connection, reader, .. } = open;
     let mut batch = Batch::default();
     for seq in wants.at {
-        batch
-            .at
-            .push((seq, reader.read_at(connection, number, seq)?));
+        batch.at.push((seq, reader.read_at(connection, number, seq)?));
     }
     match wants.fresh {
         Some((after, most)) => {
@@ -485,10 +442,7 @@ fn write(
     subscription::advance(connection, number, &plan.position, &plan.tally)?;
     for change in &plan.changes {
         if delivery::apply(connection, number, change, now.wall_ms)? {
-            tracing::error!(
-                ?change,
-                "a message was applied although it had been skipped"
-            );
+            tracing::error!(?change, "a message was applied although it had been skipped");
         }
     }
     Ok(true)
@@ -520,11 +474,7 @@ fn prune(open: &mut Open, keep_from_ms: i64, now: Moment) -> Result<bool> {
 }
 
 fn send(served: &Served, hello: Hello, sending: Sending, sink: &Sink) {
-    let Sending {
-        request,
-        statement,
-        envelopes,
-    } = sending;
+    let Sending { request, statement, envelopes } = sending;
     tracing::debug!(
         messaging.system = "surehand",
         messaging.operation.name = "send",
@@ -532,19 +482,9 @@ fn send(served: &Served, hello: Hello, sending: Sending, sink: &Sink) {
         messaging.batch.message_count = envelopes.len(),
         "messages are on their way"
     );
-    let Hello {
-        store,
-        subscription,
-        incarnation,
-    } = hello;
+    let Hello { store, subscription, incarnation } = hello;
     let stated = !statement.is_empty();
     let settler = Settler::new(incarnation, request, envelopes.len(), stated, sink.clone());
-    let request = Request {
-        store,
-        subscription,
-        incarnation,
-        settled: statement,
-        envelopes,
-    };
+    let request = Request { store, subscription, incarnation, settled: statement, envelopes };
     served.transport.deliver(request, settler);
 }

@@ -36,9 +36,7 @@ impl Lock {
 
 /// Beside the database itself, wherever a link to it lies.
 fn path(database: &Path, subscription: &str) -> PathBuf {
-    let real = database
-        .canonicalize()
-        .unwrap_or_else(|_| database.to_path_buf());
+    let real = database.canonicalize().unwrap_or_else(|_| database.to_path_buf());
     let mut name = real.into_os_string();
     name.push("-relay-");
     for byte in subscription.bytes() {

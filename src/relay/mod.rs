@@ -58,11 +58,7 @@ impl Relay {
         let database = database.into();
         let connection = store::open(&database, Role::Outbox)?;
         let engine = Engine::new(database, connection)?;
-        Ok(Self {
-            engine,
-            doorbells: Vec::new(),
-            drain: Duration::from_secs(10),
-        })
+        Ok(Self { engine, doorbells: Vec::new(), drain: Duration::from_secs(10) })
     }
 
     /// Delivers over one subscription, named `default`, the topics the transport takes.
@@ -72,8 +68,7 @@ impl Relay {
 
     /// Delivers over a subscription of its own: each has its own pace, position and dead letters.
     pub fn subscribe(mut self, subscription: Subscription, transport: impl Transport) -> Self {
-        self.engine
-            .serve(Served::new(subscription, Box::new(transport)));
+        self.engine.serve(Served::new(subscription, Box::new(transport)));
         self
     }
 
@@ -113,11 +108,7 @@ impl Relay {
     /// [`ErrorKind::ConsumerRewound`]: crate::ErrorKind::ConsumerRewound
     /// [`ErrorKind::Replaced`]: crate::ErrorKind::Replaced
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<()> {
-        let Self {
-            engine,
-            doorbells,
-            drain,
-        } = self;
+        let Self { engine, doorbells, drain } = self;
         drive::run(engine, doorbells, drain, Goal::Shutdown, shutdown).await
     }
 
@@ -128,19 +119,13 @@ impl Relay {
     ///
     /// As [`run_until`](Self::run_until).
     pub async fn run_until_idle(self) -> Result<()> {
-        let Self {
-            engine,
-            doorbells,
-            drain,
-        } = self;
+        let Self { engine, doorbells, drain } = self;
         drive::run(engine, doorbells, drain, Goal::Idle, std::future::pending()).await
     }
 }
 
 impl fmt::Debug for Relay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Relay")
-            .field("drain", &self.drain)
-            .finish_non_exhaustive()
+        f.debug_struct("Relay").field("drain", &self.drain).finish_non_exhaustive()
     }
 }

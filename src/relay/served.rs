@@ -32,7 +32,9 @@ pub(super) struct Served {
 /// Where a subscription stands with its destination.
 pub(super) enum Phase {
     /// Another relay has the lock.
-    Standby { again: TickMs },
+    Standby {
+        again: TickMs,
+    },
     /// To be opened.
     Closed,
     /// Asked the other side to listen to us.
@@ -54,7 +56,9 @@ pub(super) enum Phase {
         registered: Incarnation,
     },
     /// Paused or detached.
-    Resting { again: TickMs },
+    Resting {
+        again: TickMs,
+    },
     /// Only a person can help.
     Halted(Error),
 }
@@ -63,14 +67,7 @@ impl Served {
     pub(super) fn new(subscription: Subscription, transport: Box<dyn Transport>) -> Self {
         let topics = subscription.chosen_topics(transport.topics());
         let phase = Phase::Standby { again: TickMs::MIN };
-        Self {
-            subscription,
-            transport,
-            topics,
-            lock: None,
-            phase,
-            opened_before: false,
-        }
+        Self { subscription, transport, topics, lock: None, phase, opened_before: false }
     }
 
     /// Moves on as far as it can without an answer.
@@ -86,20 +83,13 @@ impl Served {
                 self.lock = Lock::take(database.path(), &self.subscription.name)?;
                 self.phase = match self.lock {
                     Some(_) => Phase::Closed,
-                    None => Phase::Standby {
-                        again: now.tick + STANDBY_MS,
-                    },
+                    None => Phase::Standby { again: now.tick + STANDBY_MS },
                 };
             }
             Phase::Resting { again } if *again <= now.tick => self.phase = Phase::Closed,
             _ => {}
         }
-        if let Phase::Refused {
-            number,
-            hello,
-            registered,
-        } = &self.phase
-        {
+        if let Phase::Refused { number, hello, registered } = &self.phase {
             let own = subscription::guard(connection, *number)?.map(|(incarnation, _)| incarnation);
             if own == Some(hello.incarnation) {
                 let detail = format!(
@@ -114,14 +104,11 @@ impl Served {
         if let Phase::Closed = self.phase {
             self.phase = self.open(connection, database, store, now)?;
         }
-        if let Phase::Greeting {
-            hello, again, lane, ..
-        } = &mut self.phase
+        if let Phase::Greeting { hello, again, lane, .. } = &mut self.phase
             && *again <= now.tick
         {
             *again = now.tick + lane.settings().ack_timeout_ms.clamp(100, 5_000);
-            self.transport
-                .hello(*hello, Greeter::new(hello.incarnation, sink.clone()));
+            self.transport.hello(*hello, Greeter::new(hello.incarnation, sink.clone()));
         }
         Ok(())
     }
@@ -149,18 +136,13 @@ impl Served {
         })?;
         let row = subscription::get(connection, &name)?;
         if row.state != SubscriptionState::Active {
-            return Ok(Phase::Resting {
-                again: now.tick + RESTING_MS,
-            });
+            return Ok(Phase::Resting { again: now.tick + RESTING_MS });
         }
         if row.incarnation.nonce != nonce {
             return Ok(Phase::Closed);
         }
         if log::last_seq(connection)? < row.sent_to {
-            return Ok(Phase::Halted(rewound(
-                &name,
-                "the log ends before what was sent",
-            )));
+            return Ok(Phase::Halted(rewound(&name, "the log ends before what was sent")));
         }
         let after_crash = !was_clean && !self.opened_before;
         self.opened_before = true;
@@ -178,25 +160,9 @@ impl Served {
         let settings = self.subscription.settings(self.transport.remembers());
         let exceptions = delivery::all(connection, row.number)?;
         let skips = delivery::unconfirmed_skips(connection, row.number)?;
-        let lane = Box::new(Lane::open(
-            settings,
-            row,
-            exceptions,
-            skips,
-            after_crash,
-            now,
-        ));
-        let hello = Hello {
-            store,
-            subscription: row.id,
-            incarnation: row.incarnation,
-        };
-        Ok(Phase::Greeting {
-            lane,
-            number: row.number,
-            hello,
-            again: now.tick,
-        })
+        let lane = Box::new(Lane::open(settings, row, exceptions, skips, after_crash, now));
+        let hello = Hello { store, subscription: row.id, incarnation: row.incarnation };
+        Ok(Phase::Greeting { lane, number: row.number, hello, again: now.tick })
     }
 
     fn first_place(&self, connection: &Connection) -> Result<i64> {
@@ -223,11 +189,7 @@ impl Served {
                     lane.confirmed(request, now);
                 }
             }
-            Event::Closed {
-                incarnation,
-                request,
-                unreachable,
-            } => {
+            Event::Closed { incarnation, request, unreachable } => {
                 if let Some(lane) = self.lane_of(incarnation) {
                     if let Some(why) = &unreachable {
                         tracing::debug!(%why, "the destination could not be reached");
@@ -249,16 +211,9 @@ impl Served {
     fn greet_again(&mut self, now: Moment) {
         let phase = std::mem::replace(&mut self.phase, Phase::Closed);
         self.phase = match phase {
-            Phase::Running {
-                lane,
-                number,
-                hello,
-            } => Phase::Greeting {
-                lane,
-                number,
-                hello,
-                again: now.tick,
-            },
+            Phase::Running { lane, number, hello } => {
+                Phase::Greeting { lane, number, hello, again: now.tick }
+            }
             other => other,
         };
     }
@@ -267,12 +222,9 @@ impl Served {
     fn welcomed(&mut self, incarnation: Incarnation, welcome: Welcome) {
         let phase = std::mem::replace(&mut self.phase, Phase::Closed);
         let (lane, number, hello) = match phase {
-            Phase::Greeting {
-                lane,
-                number,
-                hello,
-                ..
-            } if hello.incarnation == incarnation => (lane, number, hello),
+            Phase::Greeting { lane, number, hello, .. } if hello.incarnation == incarnation => {
+                (lane, number, hello)
+            }
             other => {
                 self.phase = other;
                 return;
@@ -281,10 +233,8 @@ impl Served {
         let name = &self.subscription.name;
         match welcome {
             Welcome::Registered { high } if high > lane.sent_to() => {
-                let detail = format!(
-                    "the consumer has seen place {high}, we sent up to {}",
-                    lane.sent_to()
-                );
+                let detail =
+                    format!("the consumer has seen place {high}, we sent up to {}", lane.sent_to());
                 self.halt(rewound(name, &detail));
             }
             Welcome::Registered { high } if high < lane.acked_to() => {
@@ -297,18 +247,10 @@ impl Served {
                     surehand.epoch = incarnation.epoch,
                     "the relay serves the subscription"
                 );
-                self.phase = Phase::Running {
-                    lane,
-                    number,
-                    hello,
-                };
+                self.phase = Phase::Running { lane, number, hello };
             }
             Welcome::Refused { registered } => {
-                self.phase = Phase::Refused {
-                    number,
-                    hello,
-                    registered,
-                };
+                self.phase = Phase::Refused { number, hello, registered };
             }
         }
     }
@@ -330,12 +272,6 @@ impl Served {
         }
     }
 
-    pub(super) fn rest(&mut self, now: Moment) {
-        self.phase = Phase::Resting {
-            again: now.tick + RESTING_MS,
-        };
-    }
-
     pub(super) fn lane(&self) -> Option<&Lane> {
         match &self.phase {
             Phase::Greeting { lane, .. } | Phase::Running { lane, .. } => Some(lane),
@@ -351,8 +287,7 @@ impl Served {
     }
 
     fn lane_of(&mut self, incarnation: Incarnation) -> Option<&mut Lane> {
-        self.lane_mut()
-            .filter(|lane| lane.incarnation() == incarnation)
+        self.lane_mut().filter(|lane| lane.incarnation() == incarnation)
     }
 
     /// When it has something to do on its own.
@@ -377,7 +312,7 @@ fn rewound(name: &str, detail: &str) -> Error {
         ErrorKind::Rewound,
         format!("the store of subscription {name:?} went back in time: {detail}"),
         "a backup was restored, or a copy is running; nothing was sent. Put the right file in \
-         place, or give this one a new identity with Outbox::adopt_new_identity",
+         place, or give this one a new identity with Operator::adopt_new_identity",
     )
 }
 
@@ -388,6 +323,6 @@ fn consumer_rewound(name: &str, high: i64, acked_to: i64) -> Error {
             "the consumer of {name:?} went back in time: it has seen place {high}, and had \
              acknowledged {acked_to}"
         ),
-        "a backup of the consumer was restored; deliver again what it lost with Outbox::rewind",
+        "a backup of the consumer was restored; deliver again what it lost with Operator::rewind",
     )
 }

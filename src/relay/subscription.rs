@@ -96,8 +96,8 @@ impl Subscription {
         self
     }
 
-    /// How many messages may wait, be parked or dead: 10,000 unless told otherwise. At the bound the
-    /// position stops, and says so.
+    /// How many messages may wait, be parked or dead: 10,000 unless told otherwise. At the bound
+    /// the position stops, and says so.
     pub fn max_exceptions(mut self, messages: usize) -> Self {
         self.max_exceptions = messages.max(1);
         self

@@ -18,6 +18,11 @@ pub(super) const REDRIVE: &str = "UPDATE outbox_delivery SET state = 'waiting', 
     WHERE subscription = ?1 AND seq = ?2 AND id = ?3 AND state = 'dead'";
 pub(super) const SKIP: &str = "UPDATE outbox_delivery SET state = 'skipped', updated_at_ms = ?4 \
     WHERE subscription = ?1 AND seq = ?2 AND id = ?3 AND state = 'dead'";
+pub(super) const PARKED: &str = "SELECT seq, id FROM outbox_delivery \
+    WHERE subscription = ?1 AND key_hash = ?2 AND seq > ?3 AND state = 'parked' ORDER BY seq";
+pub(super) const BURY_PARKED: &str = "UPDATE outbox_delivery SET state = 'dead', \
+    reason = 'dropped with its head', updated_at_ms = ?4 \
+    WHERE subscription = ?1 AND key_hash = ?2 AND seq > ?3 AND state = 'parked'";
 pub(super) const NOTE_SKIP: &str = "INSERT OR REPLACE INTO outbox_skip \
     (subscription, seq, id, state, updated_at_ms) VALUES (?1, ?2, ?3, 'unconfirmed', ?4)";
 pub(super) const PASSED: &str = "DELETE FROM outbox_delivery WHERE subscription = ?1 \
@@ -81,13 +86,7 @@ pub(crate) fn list(
     after: Seq,
     limit: i64,
 ) -> Result<Vec<DeadRow>> {
-    read_all(
-        connection,
-        LIST,
-        [subscription, after, limit],
-        "list the dead letters",
-        read,
-    )
+    read_all(connection, LIST, [subscription, after, limit], "list the dead letters", read)
 }
 
 pub(crate) fn find(
@@ -131,6 +130,22 @@ pub(crate) fn skip(
     Ok(true)
 }
 
+/// Makes dead letters of all that wait behind one for its key; says which.
+pub(crate) fn bury_parked(
+    connection: &Connection,
+    subscription: i64,
+    key: KeyHash,
+    seq: Seq,
+    now_ms: i64,
+) -> Result<Vec<(Seq, MessageId)>> {
+    let what = "drop what waits behind a dead letter";
+    let parked = read_all(connection, PARKED, params![subscription, key.0, seq], what, |row| {
+        Ok((row.get(0)?, MessageId::from_bytes(row.get(1)?)))
+    })?;
+    run(connection, BURY_PARKED, params![subscription, key.0, seq, now_ms], what)?;
+    Ok(parked)
+}
+
 /// The content that takes a dead letter's place.
 #[derive(Debug)]
 pub(crate) struct Replacement<'a> {
@@ -149,17 +164,10 @@ pub(crate) fn replace(
     now_ms: i64,
 ) -> Result<i64> {
     let what = "replace a dead letter";
-    let revision: i64 = read_one(connection, REVISION, [subscription, seq], what, |row| {
-        row.get(0)
-    })?
-    .unwrap_or(0);
+    let revision: i64 =
+        read_one(connection, REVISION, [subscription, seq], what, |row| row.get(0))?.unwrap_or(0);
     let revision = revision + 1;
-    let Replacement {
-        headers,
-        content_type,
-        checksum,
-        payload,
-    } = content;
+    let Replacement { headers, content_type, checksum, payload } = content;
     let id = id.as_bytes();
     let parameters = params![
         subscription,
@@ -190,12 +198,7 @@ pub(crate) type ReplacementRow = (Seq, MessageId, i64, Option<i64>, i64);
 
 pub(crate) fn skips(connection: &Connection, subscription: i64) -> Result<Vec<SkipRow>> {
     read_all(connection, SKIPS, [subscription], "list the skips", |row| {
-        Ok((
-            row.get(0)?,
-            MessageId::from_bytes(row.get(1)?),
-            row.get(2)?,
-            row.get(3)?,
-        ))
+        Ok((row.get(0)?, MessageId::from_bytes(row.get(1)?), row.get(2)?, row.get(3)?))
     })
 }
 
@@ -203,14 +206,8 @@ pub(crate) fn replacements(
     connection: &Connection,
     subscription: i64,
 ) -> Result<Vec<ReplacementRow>> {
-    read_all(
-        connection,
-        REPLACEMENTS,
-        [subscription],
-        "list the replacements",
-        |row| {
-            let id = MessageId::from_bytes(row.get(1)?);
-            Ok((row.get(0)?, id, row.get(2)?, row.get(3)?, row.get(4)?))
-        },
-    )
+    read_all(connection, REPLACEMENTS, [subscription], "list the replacements", |row| {
+        let id = MessageId::from_bytes(row.get(1)?);
+        Ok((row.get(0)?, id, row.get(2)?, row.get(3)?, row.get(4)?))
+    })
 }

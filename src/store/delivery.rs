@@ -102,11 +102,7 @@ pub(crate) enum Change {
         error: Option<String>,
     },
     /// Wait for an earlier message of the key.
-    Park {
-        seq: Seq,
-        id: MessageId,
-        key: Option<KeyHash>,
-    },
+    Park { seq: Seq, id: MessageId, key: Option<KeyHash> },
     /// Wait for a person.
     Bury {
         seq: Seq,
@@ -119,11 +115,7 @@ pub(crate) enum Change {
     /// An exception is sent (again).
     Send { seq: Seq, counts: Counts },
     /// An exception is settled; the revision that took effect, if it is known.
-    Settle {
-        seq: Seq,
-        id: MessageId,
-        applied: Option<i64>,
-    },
+    Settle { seq: Seq, id: MessageId, applied: Option<i64> },
     /// The position has passed these skipped ones.
     DropSkipped { through: Seq },
     /// The consumer knows that this one was skipped.
@@ -133,52 +125,35 @@ pub(crate) enum Change {
 }
 
 pub(crate) fn all(connection: &Connection, subscription: i64) -> Result<Vec<ExceptionRow>> {
-    read_all(
-        connection,
-        ALL,
-        [subscription],
-        "read the exceptions",
-        |row| {
-            let standing = match row.get_ref(3)?.as_str()? {
-                "waiting" => Standing::Waiting,
-                "parked" => Standing::Parked,
-                "skipped" => Standing::Skipped,
-                _ => Standing::Dead,
-            };
-            Ok(ExceptionRow {
-                seq: row.get(0)?,
-                id: MessageId::from_bytes(row.get(1)?),
-                key: row.get::<_, Option<i64>>(2)?.map(KeyHash),
-                standing,
-                counts: Counts {
-                    attempts: row.get(4)?,
-                    failures: row.get(5)?,
-                    lost: row.get(6)?,
-                },
-                sent: row.get(7)?,
-                available_at_ms: row.get(8)?,
-            })
-        },
-    )
+    read_all(connection, ALL, [subscription], "read the exceptions", |row| {
+        let standing = match row.get_ref(3)?.as_str()? {
+            "waiting" => Standing::Waiting,
+            "parked" => Standing::Parked,
+            "skipped" => Standing::Skipped,
+            _ => Standing::Dead,
+        };
+        Ok(ExceptionRow {
+            seq: row.get(0)?,
+            id: MessageId::from_bytes(row.get(1)?),
+            key: row.get::<_, Option<i64>>(2)?.map(KeyHash),
+            standing,
+            counts: Counts { attempts: row.get(4)?, failures: row.get(5)?, lost: row.get(6)? },
+            sent: row.get(7)?,
+            available_at_ms: row.get(8)?,
+        })
+    })
 }
 
 /// How many exceptions a subscription has, skipped ones not counted.
 pub(crate) fn count(connection: &Connection, subscription: i64) -> Result<i64> {
-    let count = super::read_one(
-        connection,
-        COUNT,
-        [subscription],
-        "count exceptions",
-        |row| row.get(0),
-    )?;
+    let count =
+        super::read_one(connection, COUNT, [subscription], "count exceptions", |row| row.get(0))?;
     Ok(count.unwrap_or(0))
 }
 
 /// The skips that the consumer has not confirmed.
 pub(crate) fn unconfirmed_skips(connection: &Connection, subscription: i64) -> Result<Vec<Seq>> {
-    read_all(connection, SKIPS, [subscription], "read the skips", |row| {
-        row.get(0)
-    })
+    read_all(connection, SKIPS, [subscription], "read the skips", |row| row.get(0))
 }
 
 /// Writes one change; says whether it was an acknowledgement of something that had been skipped.
@@ -190,20 +165,9 @@ pub(crate) fn apply(
 ) -> Result<bool> {
     let what = "write an exception";
     match change {
-        Change::Wait {
-            seq,
-            id,
-            key,
-            counts,
-            at_ms,
-            error,
-        } => {
+        Change::Wait { seq, id, key, counts, at_ms, error } => {
             let history = history(connection, subscription, *seq, *counts, error, now_ms)?;
-            let Counts {
-                attempts,
-                failures,
-                lost,
-            } = counts;
+            let Counts { attempts, failures, lost } = counts;
             let (id, key) = (id.as_bytes(), key.map(|key| key.0));
             let parameters = params![
                 subscription,
@@ -222,27 +186,11 @@ pub(crate) fn apply(
         }
         Change::Park { seq, id, key } => {
             let key = key.map(|key| key.0);
-            run(
-                connection,
-                PARK,
-                params![subscription, seq, id.as_bytes(), key, now_ms],
-                what,
-            )?;
+            run(connection, PARK, params![subscription, seq, id.as_bytes(), key, now_ms], what)?;
         }
-        Change::Bury {
-            seq,
-            id,
-            key,
-            counts,
-            reason,
-            error,
-        } => {
+        Change::Bury { seq, id, key, counts, reason, error } => {
             let history = history(connection, subscription, *seq, *counts, error, now_ms)?;
-            let Counts {
-                attempts,
-                failures,
-                lost,
-            } = counts;
+            let Counts { attempts, failures, lost } = counts;
             let (id, key) = (id.as_bytes(), key.map(|key| key.0));
             let parameters = params![
                 subscription,
@@ -264,12 +212,7 @@ pub(crate) fn apply(
             run(connection, SEND, parameters, what)?;
         }
         Change::Settle { seq, id, applied } => {
-            run(
-                connection,
-                SETTLE,
-                params![subscription, seq, id.as_bytes()],
-                what,
-            )?;
+            run(connection, SETTLE, params![subscription, seq, id.as_bytes()], what)?;
             let parameters = params![subscription, seq, id.as_bytes(), applied, now_ms];
             run(connection, APPLIED, parameters, what)?;
             super::log::prune_settled(connection, *seq)?;
@@ -306,9 +249,8 @@ fn history(
         |row| row.get::<_, Option<String>>(0),
     )?
     .flatten();
-    let mut entries: Vec<serde_json::Value> = stored
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default();
+    let mut entries: Vec<serde_json::Value> =
+        stored.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     entries.push(serde_json::json!({
         "at_ms": now_ms,
         "attempt": counts.attempts,

@@ -19,9 +19,7 @@ impl Gate {
         let seen = Arc::clone(&open);
         // What the hook returns is whether the commit becomes a rollback.
         let refuse = move || !seen.load(Ordering::SeqCst);
-        connection
-            .commit_hook(Some(refuse))
-            .doing("guard the consumer's transactions")?;
+        connection.commit_hook(Some(refuse)).doing("guard the consumer's transactions")?;
         Ok(Self(open))
     }
 

@@ -37,6 +37,21 @@ pub(super) const QUARANTINE: &str = "INSERT INTO inbox_quarantine (consumer, ori
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
     ON CONFLICT (consumer, origin, seq, id, reason) DO UPDATE SET times = times + 1";
 
+pub(super) const SENDER: &str =
+    "SELECT sender, floor_ms FROM inbox_sender WHERE consumer = ?1 AND name = ?2";
+pub(super) const NEW_SENDER: &str = "INSERT INTO inbox_sender (consumer, name, floor_ms) \
+    VALUES (?1, ?2, 0) ON CONFLICT (consumer, name) DO NOTHING";
+pub(super) const ADMITTED: &str =
+    "SELECT fingerprint, reply FROM inbox_admitted WHERE sender = ?1 AND id = ?2";
+pub(super) const ADMIT: &str = "INSERT INTO inbox_admitted \
+    (sender, id, fingerprint, created_at_ms, reply) VALUES (?1, ?2, ?3, ?4, ?5)";
+pub(super) const COUNT_SENDER: &str = "UPDATE inbox_sender SET floor_ms = ?2, \
+    applied = applied + ?3, duplicates = duplicates + ?4, failed = failed + ?5, \
+    conflicts = conflicts + ?6, stale = stale + ?7, unhandled = unhandled + ?8 WHERE sender = ?1";
+pub(super) const FORGET_IDS: &str = "DELETE FROM inbox_admitted WHERE (sender, id) IN \
+    (SELECT sender, id FROM inbox_admitted WHERE sender = ?1 AND created_at_ms < ?2 \
+    ORDER BY created_at_ms LIMIT 64)";
+
 /// A source as it is stored.
 #[derive(Clone, Debug)]
 pub(crate) struct SourceRow {
@@ -85,10 +100,7 @@ pub(crate) fn find(
     read_one(connection, FIND, parameters, "look up a source", |row| {
         Ok(SourceRow {
             number: row.get(0)?,
-            incarnation: Incarnation {
-                epoch: row.get(1)?,
-                nonce: row.get(2)?,
-            },
+            incarnation: Incarnation { epoch: row.get(1)?, nonce: row.get(2)? },
             high: row.get(3)?,
         })
     })
@@ -102,13 +114,7 @@ pub(crate) fn create(
     incarnation: Incarnation,
 ) -> Result<()> {
     let Incarnation { epoch, nonce } = incarnation;
-    let parameters = params![
-        consumer,
-        store.as_bytes(),
-        subscription.as_bytes(),
-        epoch,
-        nonce
-    ];
+    let parameters = params![consumer, store.as_bytes(), subscription.as_bytes(), epoch, nonce];
     run(connection, CREATE, parameters, "register a source").map(drop)
 }
 
@@ -123,9 +129,8 @@ pub(crate) fn register(
 
 pub(crate) fn settled(connection: &Connection, source: i64) -> Result<Ranges> {
     let what = "read what is settled";
-    let ranges = read_all(connection, SETTLED, [source], what, |row| {
-        Ok((row.get(0)?, row.get(1)?))
-    })?;
+    let ranges =
+        read_all(connection, SETTLED, [source], what, |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(Ranges::from_ranges(ranges))
 }
 
@@ -145,31 +150,22 @@ pub(crate) fn settle(
     for first in old.keys().filter(|first| !new.contains_key(first)) {
         run(connection, FORGET_RANGE, [source, *first], what)?;
     }
-    for (first, last) in new
-        .iter()
-        .filter(|(first, last)| old.get(first) != Some(last))
-    {
+    for (first, last) in new.iter().filter(|(first, last)| old.get(first) != Some(last)) {
         run(connection, SET_RANGE, [source, *first, *last], what)?;
     }
     Ok(())
 }
 
 pub(crate) fn seen_at(connection: &Connection, source: i64, seq: Seq) -> Result<Option<SeenRow>> {
-    read_one(
-        connection,
-        SEEN_AT,
-        [source, seq],
-        "look for a message",
-        |row| {
-            Ok(SeenRow {
-                seq,
-                id: MessageId::from_bytes(row.get(0)?),
-                revision: row.get(1)?,
-                fingerprint: Fingerprint(row.get(2)?),
-                reply: row.get(3)?,
-            })
-        },
-    )
+    read_one(connection, SEEN_AT, [source, seq], "look for a message", |row| {
+        Ok(SeenRow {
+            seq,
+            id: MessageId::from_bytes(row.get(0)?),
+            revision: row.get(1)?,
+            fingerprint: Fingerprint(row.get(2)?),
+            reply: row.get(3)?,
+        })
+    })
 }
 
 pub(crate) fn seen_id(
@@ -178,31 +174,19 @@ pub(crate) fn seen_id(
     id: MessageId,
 ) -> Result<Option<SeenRow>> {
     let parameters = params![source, id.as_bytes()];
-    read_one(
-        connection,
-        SEEN_ID,
-        parameters,
-        "look for a message",
-        |row| {
-            Ok(SeenRow {
-                seq: row.get(0)?,
-                id,
-                revision: row.get(1)?,
-                fingerprint: Fingerprint(row.get(2)?),
-                reply: row.get(3)?,
-            })
-        },
-    )
+    read_one(connection, SEEN_ID, parameters, "look for a message", |row| {
+        Ok(SeenRow {
+            seq: row.get(0)?,
+            id,
+            revision: row.get(1)?,
+            fingerprint: Fingerprint(row.get(2)?),
+            reply: row.get(3)?,
+        })
+    })
 }
 
 pub(crate) fn remember(connection: &Connection, source: i64, seen: &SeenRow) -> Result<()> {
-    let SeenRow {
-        seq,
-        id,
-        revision,
-        fingerprint,
-        reply,
-    } = seen;
+    let SeenRow { seq, id, revision, fingerprint, reply } = seen;
     let parameters = params![source, seq, id.as_bytes(), revision, fingerprint.0, reply];
     run(connection, REMEMBER, parameters, "remember a message").map(drop)
 }
@@ -227,13 +211,7 @@ pub(crate) fn count(
         verdicts.stale,
         verdicts.refused,
     ];
-    run(
-        connection,
-        COUNT,
-        parameters,
-        "count what became of the messages",
-    )
-    .map(drop)
+    run(connection, COUNT, parameters, "count what became of the messages").map(drop)
 }
 
 /// Keeps a refused message for a person to look at.
@@ -259,4 +237,73 @@ pub(crate) fn quarantine(
         now_ms,
     ];
     run(connection, QUARANTINE, parameters, "quarantine a message").map(drop)
+}
+
+/// A sender without positions, and the time below which its ids are forgotten.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SenderRow {
+    pub(crate) number: i64,
+    pub(crate) floor_ms: i64,
+}
+
+/// What was applied under an id.
+#[derive(Clone, Debug)]
+pub(crate) struct AdmittedRow {
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) reply: Option<Vec<u8>>,
+}
+
+/// The sender of that name, made when it is new.
+pub(crate) fn sender(connection: &Connection, consumer: &str, name: &str) -> Result<SenderRow> {
+    let what = "look up a sender";
+    run(connection, NEW_SENDER, [consumer, name], what)?;
+    let row = read_one(connection, SENDER, [consumer, name], what, |row| {
+        Ok(SenderRow { number: row.get(0)?, floor_ms: row.get(1)? })
+    })?;
+    Ok(row.unwrap_or(SenderRow { number: 0, floor_ms: 0 }))
+}
+
+pub(crate) fn admitted(
+    connection: &Connection,
+    sender: i64,
+    id: MessageId,
+) -> Result<Option<AdmittedRow>> {
+    let parameters = params![sender, id.as_bytes()];
+    read_one(connection, ADMITTED, parameters, "look for an id", |row| {
+        Ok(AdmittedRow { fingerprint: Fingerprint(row.get(0)?), reply: row.get(1)? })
+    })
+}
+
+pub(crate) fn remember_id(
+    connection: &Connection,
+    sender: i64,
+    id: MessageId,
+    created_at_ms: i64,
+    admitted: &AdmittedRow,
+) -> Result<()> {
+    let AdmittedRow { fingerprint, reply } = admitted;
+    let parameters = params![sender, id.as_bytes(), fingerprint.0, created_at_ms, reply];
+    run(connection, ADMIT, parameters, "remember an id").map(drop)
+}
+
+/// Counts, lifts the floor, and forgets a slice of the ids below it.
+pub(crate) fn count_sender(
+    connection: &Connection,
+    sender: i64,
+    floor_ms: i64,
+    verdicts: &Verdicts,
+) -> Result<()> {
+    let what = "count what became of a message";
+    let parameters = [
+        sender,
+        floor_ms,
+        verdicts.applied,
+        verdicts.duplicates,
+        verdicts.failed,
+        verdicts.conflicts,
+        verdicts.stale,
+        verdicts.unhandled,
+    ];
+    run(connection, COUNT_SENDER, parameters, what)?;
+    run(connection, FORGET_IDS, [sender, floor_ms], what).map(drop)
 }

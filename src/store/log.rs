@@ -23,6 +23,7 @@ pub(super) const READ_AT: &str = "SELECT seq, version, id, topic, key, headers, 
 pub(super) const REPLACEMENT: &str = "SELECT revision, headers, content_type, checksum, payload \
     FROM outbox_replacement WHERE subscription = ?1 AND seq = ?2 AND id = ?3";
 pub(super) const STORE: &str = "SELECT uuid, bounded FROM outbox_store WHERE one = 1";
+pub(super) const ADOPT: &str = "UPDATE outbox_store SET uuid = ?1 WHERE one = 1";
 pub(super) const NEXT_DUE: &str = "SELECT min(due_at_ms) FROM outbox_scheduled";
 pub(super) const APPEND_DUE: &str = "INSERT INTO outbox_message \
     (id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, payload) \
@@ -45,7 +46,8 @@ pub(super) const PRUNE: &str = "DELETE FROM outbox_message WHERE seq > ?1 AND se
     AND NOT EXISTS (SELECT 1 FROM outbox_delivery \
     WHERE outbox_delivery.seq = outbox_message.seq AND state <> 'skipped')";
 pub(super) const PRUNE_ONE: &str = "DELETE FROM outbox_message WHERE seq = ?1 \
-    AND seq <= (SELECT pruned_to FROM outbox_store WHERE one = 1) AND NOT EXISTS (SELECT 1 FROM outbox_delivery WHERE seq = ?1 AND state <> 'skipped')";
+    AND seq <= (SELECT pruned_to FROM outbox_store WHERE one = 1) AND NOT EXISTS \
+    (SELECT 1 FROM outbox_delivery WHERE seq = ?1 AND state <> 'skipped')";
 pub(super) const YOUNGER: &str = "SELECT min(seq) FROM (SELECT seq, created_at_ms \
     FROM outbox_message WHERE seq > ?1 AND seq <= ?2 ORDER BY seq) WHERE created_at_ms > ?3";
 
@@ -89,11 +91,12 @@ pub(crate) enum Content {
 
 pub(crate) fn store(connection: &Connection) -> Result<Option<Store>> {
     read_one(connection, STORE, [], "read whose outbox this is", |row| {
-        Ok(Store {
-            id: StoreId::from_bytes(row.get(0)?),
-            bounded: row.get(1)?,
-        })
+        Ok(Store { id: StoreId::from_bytes(row.get(0)?), bounded: row.get(1)? })
     })
+}
+
+pub(crate) fn adopt_identity(connection: &Connection, id: StoreId) -> Result<()> {
+    run(connection, ADOPT, [id.as_bytes()], "adopt a new identity").map(drop)
 }
 
 pub(crate) fn insert(connection: &Connection, new: &NewMessage<'_>) -> Result<Seq> {
@@ -143,9 +146,7 @@ pub(crate) fn schedule(
 
 /// When the next scheduled message is due, if there is one.
 pub(crate) fn next_due(connection: &Connection) -> Result<Option<i64>> {
-    let due = read_one(connection, NEXT_DUE, [], "look for due messages", |row| {
-        row.get(0)
-    })?;
+    let due = read_one(connection, NEXT_DUE, [], "look for due messages", |row| row.get(0))?;
     Ok(due.flatten())
 }
 
@@ -163,13 +164,9 @@ pub(crate) fn idempotent(
     key: &str,
     now_ms: i64,
 ) -> Result<Option<(MessageId, Fingerprint)>> {
-    read_one(
-        connection,
-        IDEMPOTENT,
-        params![key, now_ms],
-        "look up an idempotency key",
-        |row| Ok((MessageId::from_bytes(row.get(0)?), Fingerprint(row.get(1)?))),
-    )
+    read_one(connection, IDEMPOTENT, params![key, now_ms], "look up an idempotency key", |row| {
+        Ok((MessageId::from_bytes(row.get(0)?), Fingerprint(row.get(1)?)))
+    })
 }
 
 pub(crate) fn remember_key(
@@ -180,29 +177,16 @@ pub(crate) fn remember_key(
     expires_at_ms: i64,
 ) -> Result<()> {
     let parameters = params![key, id.as_bytes(), fingerprint.0, expires_at_ms];
-    run(
-        connection,
-        REMEMBER_KEY,
-        parameters,
-        "remember an idempotency key",
-    )
-    .map(drop)
+    run(connection, REMEMBER_KEY, parameters, "remember an idempotency key").map(drop)
 }
 
 pub(crate) fn forget_keys(connection: &Connection, now_ms: i64, limit: i64) -> Result<usize> {
-    run(
-        connection,
-        FORGET_KEYS,
-        [now_ms, limit],
-        "forget idempotency keys",
-    )
+    run(connection, FORGET_KEYS, [now_ms, limit], "forget idempotency keys")
 }
 
 /// The largest place ever given out, deleted ones included.
 pub(crate) fn last_seq(connection: &Connection) -> Result<Seq> {
-    let last = read_one(connection, LAST_SEQ, [], "read the end of the log", |row| {
-        row.get(0)
-    })?;
+    let last = read_one(connection, LAST_SEQ, [], "read the end of the log", |row| row.get(0))?;
     Ok(last.unwrap_or(0))
 }
 
@@ -215,10 +199,7 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn new(store: StoreId) -> Self {
-        Self {
-            store,
-            topic: "".into(),
-        }
+        Self { store, topic: "".into() }
     }
 
     /// Reads the messages after a place, in order, until `limit` rows or `bytes` of payload are
@@ -259,27 +240,16 @@ impl Reader {
         seq: Seq,
     ) -> Result<Option<LogRow>> {
         let what = "read a message";
-        let row = read_one(connection, READ_AT, [seq], what, |row| {
-            self.read(row, &|_| true)
-        })?;
+        let row = read_one(connection, READ_AT, [seq], what, |row| self.read(row, &|_| true))?;
         let Some(mut row) = row else { return Ok(None) };
         let place = params![subscription, seq, row.id.as_bytes()];
         let replacement = read_one(connection, REPLACEMENT, place, what, |found| {
-            Ok((
-                found.get(0)?,
-                content(found, 1)?,
-                Fingerprint(found.get(3)?),
-            ))
+            Ok((found.get(0)?, content(found, 1)?, Fingerprint(found.get(3)?)))
         })?;
         if let Some((revision, (headers, content_type, payload), checksum)) = replacement
             && let Content::Whole(_, parts) = row.content
         {
-            let parts = Parts {
-                headers,
-                content_type,
-                payload,
-                ..parts
-            };
+            let parts = Parts { headers, content_type, payload, ..parts };
             row.revision = revision;
             row.content = verified(row.id, parts, Some(checksum));
         }
@@ -323,9 +293,7 @@ impl Reader {
         }
         let version: i64 = row.get(1)?;
         if version != limits::ROW_VERSION {
-            return Ok(Content::Malformed(format!(
-                "the row has the unknown version {version}"
-            )));
+            return Ok(Content::Malformed(format!("the row has the unknown version {version}")));
         }
         if *self.topic != *topic {
             self.topic = topic.into();
@@ -343,13 +311,7 @@ impl Reader {
             content_type: text(row.get_ref(6)?),
             payload: payload.to_vec(),
         };
-        Ok(verified(
-            id,
-            parts,
-            row.get::<_, Option<i64>>(9)
-                .unwrap_or(Some(0))
-                .map(Fingerprint),
-        ))
+        Ok(verified(id, parts, row.get::<_, Option<i64>>(9).unwrap_or(Some(0)).map(Fingerprint)))
     }
 }
 
@@ -389,44 +351,26 @@ fn problem(
     let object = |text: &str| {
         serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok()
     };
-    let key_bytes = if let ValueRef::Text(key) = key {
-        key.len()
-    } else {
-        0
-    };
+    let key_bytes = if let ValueRef::Text(key) = key { key.len() } else { 0 };
     let sizes = [
         ("topic", topic.len(), limits::TOPIC_BYTES),
         ("key", key_bytes, limits::KEY_BYTES),
-        (
-            "headers",
-            headers.unwrap_or_default().len(),
-            limits::HEADER_BYTES,
-        ),
+        ("headers", headers.unwrap_or_default().len(), limits::HEADER_BYTES),
         ("payload", payload.len(), limits::PAYLOAD_BYTES),
     ];
     if let Some((what, value, limit)) = sizes.into_iter().find(|(_, value, limit)| value > limit) {
-        return Some(format!(
-            "the {what} has {value} bytes, more than the limit of {limit}"
-        ));
+        return Some(format!("the {what} has {value} bytes, more than the limit of {limit}"));
     }
     if matches!(key, ValueRef::Blob(_)) {
         return Some("the key is no text".into());
     }
-    headers
-        .filter(|text| !object(text))
-        .map(|_| "the headers are no JSON object".into())
+    headers.filter(|text| !object(text)).map(|_| "the headers are no JSON object".into())
 }
 
 /// Up to where the log has been emptied.
 pub(crate) fn pruned_to(connection: &Connection) -> Result<Seq> {
-    Ok(read_one(
-        connection,
-        PRUNED_TO,
-        [],
-        "read how far the log is pruned",
-        |row| row.get(0),
-    )?
-    .unwrap_or(0))
+    Ok(read_one(connection, PRUNED_TO, [], "read how far the log is pruned", |row| row.get(0))?
+        .unwrap_or(0))
 }
 
 /// Deletes the settled messages of `(after, through]`; rows that some subscription still has as an
@@ -452,12 +396,5 @@ pub(crate) fn first_younger(
     oldest_kept_ms: i64,
 ) -> Result<Option<Seq>> {
     let parameters = [after, through, oldest_kept_ms];
-    Ok(read_one(
-        connection,
-        YOUNGER,
-        parameters,
-        "find what to keep",
-        |row| row.get(0),
-    )?
-    .flatten())
+    Ok(read_one(connection, YOUNGER, parameters, "find what to keep", |row| row.get(0))?.flatten())
 }

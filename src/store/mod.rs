@@ -38,9 +38,7 @@ pub(crate) fn write<T>(
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(|error| Error::sqlite(what, error))?;
     let value = work(&transaction)?;
-    transaction
-        .commit()
-        .map_err(|error| Error::sqlite(what, error))?;
+    transaction.commit().map_err(|error| Error::sqlite(what, error))?;
     Ok(value)
 }
 

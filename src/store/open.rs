@@ -46,17 +46,11 @@ pub struct Durability {
 impl Durability {
     pub(crate) fn of(connection: &Connection) -> Result<Self> {
         let what = "read the journal mode and synchronous";
-        let journal_mode: String = connection
-            .pragma_query_value(None, "journal_mode", |row| row.get(0))
-            .doing(what)?;
-        let synchronous = connection
-            .pragma_query_value(None, "synchronous", |row| row.get(0))
-            .doing(what)?;
-        Ok(Self {
-            sqlite_version: rusqlite::version(),
-            journal_mode,
-            synchronous,
-        })
+        let journal_mode: String =
+            connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).doing(what)?;
+        let synchronous =
+            connection.pragma_query_value(None, "synchronous", |row| row.get(0)).doing(what)?;
+        Ok(Self { sqlite_version: rusqlite::version(), journal_mode, synchronous })
     }
 
     /// Whether a commit that returned survives a power cut.
@@ -90,16 +84,12 @@ pub(crate) struct FileIdentity(Option<(u64, u64)>);
 
 impl FileIdentity {
     /// Asks by path: opening and closing the file would drop this process's locks on it
-    /// (<https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_>).
+    /// (<https://sqlite.org/howtocorrupt.html>, section 2.2).
     pub(crate) fn of(path: &Path) -> Self {
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt;
-            Self(
-                std::fs::metadata(path)
-                    .ok()
-                    .map(|file| (file.dev(), file.ino())),
-            )
+            Self(std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino())))
         }
         #[cfg(not(unix))]
         {
@@ -115,10 +105,7 @@ impl FileIdentity {
         }
         Err(Error::new(
             ErrorKind::Replaced,
-            format!(
-                "the database file {} was deleted or replaced while open",
-                path.display()
-            ),
+            format!("the database file {} was deleted or replaced while open", path.display()),
             "nothing was written; stop, put the right file in place, and open it again",
         ))
     }
@@ -160,10 +147,7 @@ fn check_version() -> Result<()> {
     }
     Err(Error::new(
         ErrorKind::SqliteTooOld,
-        format!(
-            "the linked SQLite is {}, and 3.51.3 is needed",
-            rusqlite::version()
-        ),
+        format!("the linked SQLite is {}, and 3.51.3 is needed", rusqlite::version()),
         "use the feature `bundled`: older ones can corrupt a WAL that two connections write",
     ))
 }
@@ -179,49 +163,41 @@ fn ask_for_wal(connection: &Connection, path: &Path) -> Result<()> {
     let mode: String = connection
         .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
         .doing("switch the new database to WAL")?;
-    if mode == "wal" {
-        Ok(())
-    } else {
-        Err(no_wal(path, &mode))
-    }
+    if mode == "wal" { Ok(()) } else { Err(no_wal(path, &mode)) }
 }
 
 /// Sets `synchronous` of our own connection and reads it back. EXTRA is FULL in WAL mode, and is
-/// what FULL means there in the rollback modes (<https://sqlite.org/pragma.html#pragma_synchronous>).
+/// what FULL means there in the rollback modes
+/// (<https://sqlite.org/pragma.html#pragma_synchronous>).
 fn be_durable(connection: &Connection, role: Role, path: &Path) -> Result<()> {
     let found = Durability::of(connection)?;
     if let Role::Inbox { may_lose_effects } = role
         && found.synchronous == 0
     {
         if may_lose_effects {
-            tracing::warn!(path = %path.display(), "synchronous=OFF: a power cut loses effects that were acknowledged");
+            tracing::warn!(
+                path = %path.display(),
+                "synchronous=OFF: a power cut loses effects that were acknowledged"
+            );
             return Ok(());
         }
         return Err(not_durable(path, "synchronous=OFF on the consumer"));
     }
-    connection
-        .pragma_update(None, "synchronous", "EXTRA")
-        .doing("set synchronous")?;
+    connection.pragma_update(None, "synchronous", "EXTRA").doing("set synchronous")?;
     let durability = Durability::of(connection)?;
     if durability.survives_power_cut() {
         return Ok(());
     }
     Err(not_durable(
         path,
-        &format!(
-            "journal_mode={} synchronous={}",
-            durability.journal_mode, durability.synchronous
-        ),
+        &format!("journal_mode={} synchronous={}", durability.journal_mode, durability.synchronous),
     ))
 }
 
 fn not_durable(path: &Path, settings: &str) -> Error {
     Error::new(
         ErrorKind::NotDurable,
-        format!(
-            "{} has {settings}: a power cut would lose what was acknowledged",
-            path.display()
-        ),
+        format!("{} has {settings}: a power cut would lose what was acknowledged", path.display()),
         "use journal_mode=WAL and leave synchronous alone",
     )
 }
@@ -229,10 +205,7 @@ fn not_durable(path: &Path, settings: &str) -> Error {
 fn no_wal(path: &Path, mode: &str) -> Error {
     Error::new(
         ErrorKind::NotDurable,
-        format!(
-            "{} stays in journal mode {mode} when asked for WAL",
-            path.display()
-        ),
+        format!("{} stays in journal mode {mode} when asked for WAL", path.display()),
         "WAL needs shared memory: use the default VFS on a local file system",
     )
 }

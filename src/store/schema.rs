@@ -44,14 +44,12 @@ impl Component {
 
     const fn record(self) -> [&'static str; 2] {
         match self {
-            Self::Outbox => [
-                "DELETE FROM outbox_schema",
-                "INSERT INTO outbox_schema (version) VALUES (?1)",
-            ],
-            Self::Inbox => [
-                "DELETE FROM inbox_schema",
-                "INSERT INTO inbox_schema (version) VALUES (?1)",
-            ],
+            Self::Outbox => {
+                ["DELETE FROM outbox_schema", "INSERT INTO outbox_schema (version) VALUES (?1)"]
+            }
+            Self::Inbox => {
+                ["DELETE FROM inbox_schema", "INSERT INTO inbox_schema (version) VALUES (?1)"]
+            }
         }
     }
 }
@@ -71,10 +69,8 @@ pub(crate) fn version(connection: &Connection, component: Component) -> Result<u
     if known.is_none() {
         return Ok(0);
     }
-    let found: Option<i64> = connection
-        .query_row(component.read(), [], |row| row.get(0))
-        .optional()
-        .doing(what)?;
+    let found: Option<i64> =
+        connection.query_row(component.read(), [], |row| row.get(0)).optional().doing(what)?;
     let found = usize::try_from(found.unwrap_or(0)).unwrap_or(0);
     let ours = component.migrations().len();
     if found <= ours {
@@ -82,10 +78,7 @@ pub(crate) fn version(connection: &Connection, component: Component) -> Result<u
     }
     Err(Error::new(
         ErrorKind::SchemaTooNew,
-        format!(
-            "the {} has schema {found}, and this build knows {ours}",
-            component.name()
-        ),
+        format!("the {} has schema {found}, and this build knows {ours}", component.name()),
         "the file was left untouched; use the version of surehand that wrote it, or a newer one",
     ))
 }
@@ -113,10 +106,7 @@ pub(crate) fn migrate(
             let id = uuid::Builder::from_random_bytes(store).into_uuid();
             match component {
                 Component::Outbox => transaction
-                    .execute(
-                        "INSERT INTO outbox_store (one, uuid) VALUES (1, ?1)",
-                        [id.as_bytes()],
-                    )
+                    .execute("INSERT INTO outbox_store (one, uuid) VALUES (1, ?1)", [id.as_bytes()])
                     .doing(what)?,
                 Component::Inbox => transaction
                     .execute("INSERT INTO inbox_store (one) VALUES (1)", [])

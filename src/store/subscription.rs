@@ -9,11 +9,13 @@ pub(super) const CREATE: &str = "INSERT INTO outbox_subscription \
     (name, uuid, topics, settled_to, sent_to) VALUES (?1, ?2, ?3, ?4, ?4)";
 pub(super) const READ: &str = "SELECT subscription, name, uuid, topics, state, settled_to, \
     sent_to, acked_to, epoch, nonce, closed_cleanly, doubt_seq, doubt_attempts, outages, \
-    available_at_ms, maximum_pending, maximum_bytes, when_full, pending_bytes FROM outbox_subscription \
+    available_at_ms, maximum_pending, maximum_bytes, when_full, pending_bytes \
+    FROM outbox_subscription \
     WHERE name = ?1";
 pub(super) const ALL: &str = "SELECT subscription, name, uuid, topics, state, settled_to, \
     sent_to, acked_to, epoch, nonce, closed_cleanly, doubt_seq, doubt_attempts, outages, \
-    available_at_ms, maximum_pending, maximum_bytes, when_full, pending_bytes FROM outbox_subscription \
+    available_at_ms, maximum_pending, maximum_bytes, when_full, pending_bytes \
+    FROM outbox_subscription \
     ORDER BY subscription";
 pub(super) const OPEN: &str = "UPDATE outbox_subscription \
     SET epoch = epoch + 1, nonce = ?2, topics = ?3, closed_cleanly = 0 WHERE subscription = ?1";
@@ -35,12 +37,16 @@ pub(super) const SET_STATE: &str =
 pub(super) const SET_BOUND: &str = "UPDATE outbox_subscription \
     SET maximum_pending = ?2, maximum_bytes = ?3, when_full = ?4 WHERE subscription = ?1";
 pub(super) const SET_BOUNDED: &str = "UPDATE outbox_store SET bounded = EXISTS (SELECT 1 \
-    FROM outbox_subscription WHERE maximum_pending IS NOT NULL OR maximum_bytes IS NOT NULL) WHERE one = 1";
+    FROM outbox_subscription WHERE maximum_pending IS NOT NULL OR maximum_bytes IS NOT NULL) \
+    WHERE one = 1";
 pub(super) const ADD_BYTES: &str = "UPDATE outbox_subscription \
     SET pending_bytes = pending_bytes + ?2 WHERE subscription = ?1";
 pub(super) const REWIND: &str = "UPDATE outbox_subscription SET settled_to = ?2, acked_to = ?2, \
     closed_cleanly = 1, doubt_seq = 0, doubt_attempts = 0, epoch = epoch + 1, nonce = ?3 \
     WHERE subscription = ?1";
+pub(super) const BEGIN_ANEW: &str = "UPDATE outbox_subscription SET acked_to = 0, \
+    settled_to = min(settled_to, ?1), sent_to = min(sent_to, ?1), closed_cleanly = 1, \
+    doubt_seq = 0, doubt_attempts = 0, epoch = epoch + 1";
 pub(super) const REMOVE: [&str; 4] = [
     "DELETE FROM outbox_delivery WHERE subscription = ?1",
     "DELETE FROM outbox_replacement WHERE subscription = ?1",
@@ -71,7 +77,7 @@ impl SubscriptionState {
         }
     }
 
-    fn parse(name: &str) -> Self {
+    pub(super) fn parse(name: &str) -> Self {
         match name {
             "paused" => Self::Paused,
             "detached" => Self::Detached,
@@ -155,19 +161,10 @@ fn read(row: &Row<'_>) -> rusqlite::Result<SubscriptionRow> {
         settled_to: row.get(5)?,
         sent_to: row.get(6)?,
         acked_to: row.get(7)?,
-        incarnation: Incarnation {
-            epoch: row.get(8)?,
-            nonce: row.get(9)?,
-        },
+        incarnation: Incarnation { epoch: row.get(8)?, nonce: row.get(9)? },
         closed_cleanly: row.get(10)?,
-        doubt: Doubt {
-            seq: row.get(11)?,
-            attempts: row.get(12)?,
-        },
-        outage: Outage {
-            failures: row.get(13)?,
-            until_ms: row.get(14)?,
-        },
+        doubt: Doubt { seq: row.get(11)?, attempts: row.get(12)? },
+        outage: Outage { failures: row.get(13)?, until_ms: row.get(14)? },
         bound: Bound {
             pending: row.get(15)?,
             bytes: row.get(16)?,
@@ -209,13 +206,7 @@ pub(crate) fn create(
 
 /// The next incarnation: one more epoch, and the nonce.
 pub(crate) fn open(connection: &Connection, number: i64, nonce: i64, topics: &str) -> Result<()> {
-    run(
-        connection,
-        OPEN,
-        params![number, nonce, topics],
-        "open a subscription",
-    )
-    .map(drop)
+    run(connection, OPEN, params![number, nonce, topics], "open a subscription").map(drop)
 }
 
 /// Who may write for this subscription, and whether it is served.
@@ -224,14 +215,8 @@ pub(crate) fn guard(
     number: i64,
 ) -> Result<Option<(Incarnation, SubscriptionState)>> {
     read_one(connection, GUARD, [number], "check the epoch", |row| {
-        let incarnation = Incarnation {
-            epoch: row.get(0)?,
-            nonce: row.get(1)?,
-        };
-        Ok((
-            incarnation,
-            SubscriptionState::parse(row.get_ref(2)?.as_str()?),
-        ))
+        let incarnation = Incarnation { epoch: row.get(0)?, nonce: row.get(1)? };
+        Ok((incarnation, SubscriptionState::parse(row.get_ref(2)?.as_str()?)))
     })
 }
 
@@ -260,13 +245,7 @@ pub(crate) fn advance(
         tally.unknown_acks,
         tally.settled_bytes,
     ];
-    run(
-        connection,
-        MOVE,
-        parameters,
-        "move a subscription's position",
-    )
-    .map(drop)
+    run(connection, MOVE, parameters, "move a subscription's position").map(drop)
 }
 
 /// Notes that nothing was under way when this incarnation ended.
@@ -285,13 +264,7 @@ pub(crate) fn set_state(
     number: i64,
     state: SubscriptionState,
 ) -> Result<()> {
-    run(
-        connection,
-        SET_STATE,
-        params![number, state.name()],
-        "change a subscription",
-    )
-    .map(drop)
+    run(connection, SET_STATE, params![number, state.name()], "change a subscription").map(drop)
 }
 
 pub(crate) fn set_bound(connection: &Connection, number: i64, bound: &Bound) -> Result<()> {
@@ -304,24 +277,17 @@ pub(crate) fn set_bound(connection: &Connection, number: i64, bound: &Bound) -> 
 /// Counts the bytes of a message towards a subscription's bound.
 pub(crate) fn add_bytes(connection: &Connection, number: i64, bytes: usize) -> Result<()> {
     let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-    run(
-        connection,
-        ADD_BYTES,
-        [number, bytes],
-        "count pending bytes",
-    )
-    .map(drop)
+    run(connection, ADD_BYTES, [number, bytes], "count pending bytes").map(drop)
 }
 
 /// Goes back to a place, so that everything after it is delivered again.
 pub(crate) fn rewind(connection: &Connection, number: i64, to: Seq, nonce: i64) -> Result<()> {
-    run(
-        connection,
-        REWIND,
-        [number, to, nonce],
-        "rewind a subscription",
-    )
-    .map(drop)
+    run(connection, REWIND, [number, to, nonce], "rewind a subscription").map(drop)
+}
+
+/// After a change of identity: no consumer has seen anything of this store.
+pub(crate) fn begin_anew(connection: &Connection, last_seq: Seq) -> Result<()> {
+    run(connection, BEGIN_ANEW, [last_seq], "begin anew").map(drop)
 }
 
 pub(crate) fn remove(connection: &Connection, number: i64) -> Result<()> {
@@ -333,10 +299,5 @@ pub(crate) fn remove(connection: &Connection, number: i64) -> Result<()> {
 
 /// Up to where every subscription has settled the log; none when nobody subscribes.
 pub(crate) fn hold(connection: &Connection) -> Result<Option<Seq>> {
-    Ok(
-        read_one(connection, HOLD, [], "find what is settled by all", |row| {
-            row.get(0)
-        })?
-        .flatten(),
-    )
+    Ok(read_one(connection, HOLD, [], "find what is settled by all", |row| row.get(0))?.flatten())
 }

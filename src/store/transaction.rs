@@ -22,62 +22,28 @@ pub(crate) fn rollback(connection: &Connection) -> Result<()> {
 
 /// Around one message of a batch.
 pub(crate) fn savepoint(connection: &Connection) -> Result<()> {
-    run(
-        connection,
-        "SAVEPOINT surehand_message",
-        [],
-        "set a savepoint",
-    )
-    .map(drop)
+    run(connection, "SAVEPOINT surehand_message", [], "set a savepoint").map(drop)
 }
 
 pub(crate) fn release(connection: &Connection) -> Result<()> {
-    run(
-        connection,
-        "RELEASE surehand_message",
-        [],
-        "release a savepoint",
-    )
-    .map(drop)
+    run(connection, "RELEASE surehand_message", [], "release a savepoint").map(drop)
 }
 
 pub(crate) fn undo(connection: &Connection) -> Result<()> {
-    run(
-        connection,
-        "ROLLBACK TO surehand_message",
-        [],
-        "undo a message's effect",
-    )?;
+    run(connection, "ROLLBACK TO surehand_message", [], "undo a message's effect")?;
     release(connection)
 }
 
 /// Inside a handler.
 pub(crate) fn nested(connection: &Connection) -> Result<()> {
-    run(
-        connection,
-        "SAVEPOINT surehand_nested",
-        [],
-        "set a savepoint",
-    )
-    .map(drop)
+    run(connection, "SAVEPOINT surehand_nested", [], "set a savepoint").map(drop)
 }
 
 pub(crate) fn release_nested(connection: &Connection) -> Result<()> {
-    run(
-        connection,
-        "RELEASE surehand_nested",
-        [],
-        "release a savepoint",
-    )
-    .map(drop)
+    run(connection, "RELEASE surehand_nested", [], "release a savepoint").map(drop)
 }
 
 pub(crate) fn undo_nested(connection: &Connection) -> Result<()> {
-    run(
-        connection,
-        "ROLLBACK TO surehand_nested",
-        [],
-        "undo a part of an effect",
-    )?;
+    run(connection, "ROLLBACK TO surehand_nested", [], "undo a part of an effect")?;
     release_nested(connection)
 }

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 /// a message more than once: give [`Envelope::id`] to the other side as its idempotency key.
 ///
 /// ```no_run
-/// # async fn publish(topic: &str, id: String, payload: &[u8]) -> Result<(), std::io::Error> { Ok(()) }
+/// # async fn publish(_: &str, _: String, _: &[u8]) -> Result<(), std::io::Error> { Ok(()) }
 /// # async fn run() -> Result<(), surehand::Error> {
 /// use surehand::{Envelope, Relay, transport};
 ///
@@ -102,8 +102,7 @@ impl Transport for Function {
         }
         lines.extend(keyed.into_values());
         for line in lines {
-            self.runtime
-                .spawn(self.clone().hand_over(line, settler.clone()));
+            self.runtime.spawn(self.clone().hand_over(line, settler.clone()));
         }
     }
 }

@@ -47,17 +47,14 @@ impl Local {
             .spawn(move || serve(inbox, &received))
             .expect("the system gives a thread");
         let preparing = (!preparers.is_empty()).then(|| start_preparing(preparers, jobs.clone()));
-        Self {
-            topics,
-            jobs: Some(jobs),
-            preparing,
-            thread: Mutex::new(Some(thread)),
-        }
+        Self { topics, jobs: Some(jobs), preparing, thread: Mutex::new(Some(thread)) }
     }
 
     fn submit(&self, job: Job) {
-        // A thread that is gone drops the job, and the settler in it says that nobody knows.
-        let _ = self.jobs.as_ref().map(|jobs| jobs.send(job));
+        if let Some(jobs) = &self.jobs {
+            // A thread that is gone drops the job, and the settler in it says that nobody knows.
+            drop(jobs.send(job));
+        }
     }
 }
 
@@ -90,11 +87,7 @@ impl Drop for Local {
         if self.preparing.take().is_some() {
             return;
         }
-        let thread = self
-            .thread
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             let _ = thread.join();
         }

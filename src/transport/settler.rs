@@ -15,11 +15,7 @@ pub(crate) enum Event {
     Welcome(Incarnation, Welcome),
     Answers(Vec<Answer>),
     Confirmed(Incarnation, u64),
-    Closed {
-        incarnation: Incarnation,
-        request: u64,
-        unreachable: Option<String>,
-    },
+    Closed { incarnation: Incarnation, request: u64, unreachable: Option<String> },
     Fenced(Incarnation),
     Rewound(Incarnation, String),
 }
@@ -52,9 +48,7 @@ impl Greeter {
 
 impl fmt::Debug for Greeter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Greeter")
-            .field("incarnation", &self.incarnation)
-            .finish_non_exhaustive()
+        f.debug_struct("Greeter").field("incarnation", &self.incarnation).finish_non_exhaustive()
     }
 }
 
@@ -82,13 +76,7 @@ impl Settler {
     ) -> Self {
         let unanswered = AtomicI64::new(i64::try_from(messages).unwrap_or(i64::MAX));
         let unconfirmed = AtomicBool::new(states_something);
-        Self(Arc::new(Open {
-            incarnation,
-            request,
-            unanswered,
-            unconfirmed,
-            sink,
-        }))
+        Self(Arc::new(Open { incarnation, request, unanswered, unconfirmed, sink }))
     }
 
     /// Answers one message.
@@ -101,11 +89,7 @@ impl Settler {
         let incarnation = self.0.incarnation;
         let answers: Vec<Answer> = outcomes
             .into_iter()
-            .map(|(ticket, outcome)| Answer {
-                incarnation,
-                ticket,
-                outcome,
-            })
+            .map(|(ticket, outcome)| Answer { incarnation, ticket, outcome })
             .collect();
         let count = i64::try_from(answers.len()).unwrap_or(i64::MAX);
         self.0.unanswered.fetch_sub(count, Ordering::Relaxed);
@@ -140,16 +124,8 @@ impl Settler {
 
     fn close(&self, unreachable: Option<String>) {
         self.0.answered();
-        let Open {
-            incarnation,
-            request,
-            ..
-        } = *self.0;
-        (self.0.sink)(Event::Closed {
-            incarnation,
-            request,
-            unreachable,
-        });
+        let Open { incarnation, request, .. } = *self.0;
+        (self.0.sink)(Event::Closed { incarnation, request, unreachable });
     }
 }
 
@@ -163,24 +139,14 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         if *self.unanswered.get_mut() > 0 || *self.unconfirmed.get_mut() {
-            let Self {
-                incarnation,
-                request,
-                ..
-            } = *self;
-            (self.sink)(Event::Closed {
-                incarnation,
-                request,
-                unreachable: None,
-            });
+            let Self { incarnation, request, .. } = *self;
+            (self.sink)(Event::Closed { incarnation, request, unreachable: None });
         }
     }
 }
 
 impl fmt::Debug for Settler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settler")
-            .field("request", &self.0.request)
-            .finish_non_exhaustive()
+        f.debug_struct("Settler").field("request", &self.0.request).finish_non_exhaustive()
     }
 }

@@ -55,10 +55,7 @@ impl WalWatcher {
         let thread = thread::Builder::new()
             .name("surehand-wal".into())
             .spawn(move || watch(&events, &stopped, on_hint))?;
-        Ok(Some(WalWatcher {
-            stop,
-            thread: Some(thread),
-        }))
+        Ok(Some(WalWatcher { stop, thread: Some(thread) }))
     }
 }
 
@@ -77,10 +74,7 @@ impl Drop for WalWatcher {
 
 fn watch(events: &OwnedFd, stop: &OwnedFd, on_hint: impl Fn()) {
     loop {
-        let mut ready = [
-            PollFd::new(stop, PollFlags::IN),
-            PollFd::new(events, PollFlags::IN),
-        ];
+        let mut ready = [PollFd::new(stop, PollFlags::IN), PollFd::new(events, PollFlags::IN)];
         let polled = retry_on_intr(|| poll(&mut ready, None));
         if !ready[0].revents().is_empty() {
             return;

@@ -59,36 +59,25 @@ impl Doorbell {
         let key = listeners.next_key;
         listeners.next_key += 1;
         listeners.by_key.push((key, listener));
-        Listening {
-            bell: self.clone(),
-            key,
-        }
+        Listening { bell: self.clone(), key }
     }
 
     fn forget(&self, key: u64) -> Option<(u64, Listener)> {
         let mut guard = self.lock();
-        let index = guard
-            .by_key
-            .binary_search_by_key(&key, |entry| entry.0)
-            .ok()?;
+        let index = guard.by_key.binary_search_by_key(&key, |entry| entry.0).ok()?;
         Some(Arc::make_mut(&mut guard).by_key.remove(index))
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<Listeners>> {
         // No foreign code runs under the lock, so a poisoned list is still a whole one.
-        self.listeners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Doorbell {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let listeners = self.lock().by_key.len();
-        formatter
-            .debug_struct("Doorbell")
-            .field("listeners", &listeners)
-            .finish()
+        formatter.debug_struct("Doorbell").field("listeners", &listeners).finish()
     }
 }
 

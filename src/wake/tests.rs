@@ -13,9 +13,7 @@ pub(super) fn finishes(work: impl FnOnce() + Send + 'static) {
         work();
         done.send(()).ok();
     });
-    finished
-        .recv_timeout(SOON)
-        .expect("the work ends, and without a panic");
+    finished.recv_timeout(SOON).expect("the work ends, and without a panic");
     worker.join().expect("the work does not panic");
 }
 
@@ -57,9 +55,7 @@ fn a_slow_listener_holds_up_nobody_else() {
         let bell = bell.clone();
         move || bell.ring()
     });
-    inside
-        .recv_timeout(SOON)
-        .expect("the slow listener is called");
+    inside.recv_timeout(SOON).expect("the slow listener is called");
     finishes(move || {
         drop(slow);
         let count = Arc::new(AtomicUsize::new(0));

@@ -8,29 +8,17 @@ const TOP: i64 = 40;
 type Pairs = Vec<(i64, i64)>;
 
 fn pairs() -> impl Strategy<Value = Pairs> {
-    vec(
-        (-2..TOP, -2i64..6).prop_map(|(first, more)| (first, first + more)),
-        0..12,
-    )
+    vec((-2..TOP, -2i64..6).prop_map(|(first, more)| (first, first + more)), 0..12)
 }
 
 fn model(pairs: &[(i64, i64)]) -> BTreeSet<i64> {
-    pairs
-        .iter()
-        .flat_map(|&(first, last)| first.max(1)..=last)
-        .collect()
+    pairs.iter().flat_map(|&(first, last)| first.max(1)..=last).collect()
 }
 
 /// The members, after checking that the ranges are in their one normal form.
 fn members(set: &Ranges) -> BTreeSet<i64> {
-    assert!(
-        set.iter().all(|(first, last)| 1 <= first && first <= last),
-        "{set:?}"
-    );
-    assert!(
-        set.ranges.windows(2).all(|two| two[0].1 + 1 < two[1].0),
-        "{set:?}"
-    );
+    assert!(set.iter().all(|(first, last)| 1 <= first && first <= last), "{set:?}");
+    assert!(set.ranges.windows(2).all(|two| two[0].1 + 1 < two[1].0), "{set:?}");
     set.iter().flat_map(|(first, last)| first..=last).collect()
 }
 

@@ -5,10 +5,7 @@ use super::{
 };
 
 fn file(path: &str, text: &str) -> Source {
-    Source {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    }
+    Source { path: path.to_owned(), text: text.to_owned() }
 }
 
 #[track_caller]
@@ -37,7 +34,7 @@ fn groups_are_taken_apart() {
     expect(
         imports,
         "src/relay/run.rs",
-        "use crate::{\n    event::{self, Event},\n    inbox::{Inbox as Guest},\n    \
+        "use crate::{\n    handoff::{self, Handoff},\n    inbox::{Inbox as Guest},\n    \
          store::{log, open::{a, b}},\n    outbox::*,\n};\n",
         &[
             "src/relay/run.rs:3: `relay` may not import `inbox`",
@@ -50,31 +47,16 @@ fn groups_are_taken_apart() {
 fn only_the_lowest_rooms_are_bound_to_less_than_their_layer() {
     expect(imports, "src/error.rs", "use crate::id::MessageId;", &[]);
     let complaint = ["src/error.rs:1: `error` may not import `limits`"];
-    expect(
-        imports,
-        "src/error.rs",
-        "use crate::limits::LONGEST;",
-        &complaint,
-    );
+    expect(imports, "src/error.rs", "use crate::limits::LONGEST;", &complaint);
     let complaint = ["src/id.rs:1: `id` may not import `error`"];
     expect(imports, "src/id.rs", "use crate::error::Error;", &complaint);
-    expect(
-        imports,
-        "src/clock.rs",
-        "use crate::{event::Event, id::MessageId};",
-        &[],
-    );
+    expect(imports, "src/clock.rs", "use crate::{handoff::Handoff, id::MessageId};", &[]);
 }
 
 #[test]
 fn transports_know_no_store_and_only_local_knows_the_inbox() {
     let path = "src/transport/local.rs";
-    expect(
-        imports,
-        path,
-        "use super::Transport; use crate::inbox::Inbox;",
-        &[],
-    );
+    expect(imports, path, "use super::Transport; use crate::inbox::Inbox;", &[]);
     let complaint = ["src/transport/local.rs:1: `transport/local` may not import `store`"];
     expect(imports, path, "use crate::store::Store;", &complaint);
     let path = "src/transport/function.rs";
@@ -86,12 +68,7 @@ fn transports_know_no_store_and_only_local_knows_the_inbox() {
     let complaint = ["src/transport/mod.rs:1: `transport` may not import `inbox`"];
     expect(imports, path, "use crate::inbox::Inbox;", &complaint);
     let complaint = ["src/relay/run.rs:1: `relay` may not import `transport/local`"];
-    expect(
-        imports,
-        "src/relay/run.rs",
-        "use crate::transport::local::Local;",
-        &complaint,
-    );
+    expect(imports, "src/relay/run.rs", "use crate::transport::local::Local;", &complaint);
 }
 
 #[test]
@@ -100,26 +77,11 @@ fn super_stays_inside_its_room() {
     expect(imports, path, "use super::super::schema;", &[]);
     let complaint = "src/store/log/read.rs:1: `super::super::super::relay::Plan` leaves `store`: \
                      name another room by `crate::`";
-    expect(
-        imports,
-        path,
-        "use super::super::super::relay::Plan;",
-        &[complaint],
-    );
-    expect(
-        imports,
-        "src/outbox.rs",
-        "mod inner { use super::Outbox; }",
-        &[],
-    );
+    expect(imports, path, "use super::super::super::relay::Plan;", &[complaint]);
+    expect(imports, "src/outbox.rs", "mod inner { use super::Outbox; }", &[]);
     let complaint =
         "src/outbox.rs:1: `super::store::Store` leaves `outbox`: name another room by `crate::`";
-    expect(
-        imports,
-        "src/outbox.rs",
-        "mod a {} use super::store::Store;",
-        &[complaint],
-    );
+    expect(imports, "src/outbox.rs", "mod a {} use super::store::Store;", &[complaint]);
 }
 
 #[test]
@@ -129,21 +91,8 @@ fn an_unknown_room_and_the_root_are_refused() {
     let complaint = ["src/transport/http.rs:1: `transport/http` has no rule in tests/layers.rs"];
     expect(imports, "src/transport/http.rs", "", &complaint);
     let complaint =
-        ["src/stats.rs:1: `crate::Error` names no room: import it from the room that owns it"];
-    expect(imports, "src/stats.rs", "use crate::Error;", &complaint);
-    let complaint = ["src/stats.rs:1: `stats` may not import `testing`"];
-    expect(
-        imports,
-        "src/stats.rs",
-        "use crate::testing::Disk;",
-        &complaint,
-    );
-    expect(
-        imports,
-        "src/testing/disk.rs",
-        "use crate::{Error, relay::Relay};",
-        &[],
-    );
+        ["src/wake.rs:1: `crate::Error` names no room: import it from the room that owns it"];
+    expect(imports, "src/wake.rs", "use crate::Error;", &complaint);
 }
 
 #[test]
@@ -164,24 +113,14 @@ fn comments_strings_and_test_code_are_no_imports() {
 fn a_module_for_tests_is_no_production_file() {
     let kept = production(vec![
         file("src/relay/mod.rs", "mod plan;\n#[cfg(test)]\nmod tests;"),
-        file(
-            "src/relay/plan.rs",
-            "#[cfg(all(test, unix))]\npub(crate) mod cases;",
-        ),
+        file("src/relay/plan.rs", "#[cfg(all(test, unix))]\npub(crate) mod cases;"),
         file("src/relay/plan/cases.rs", ""),
         file("src/relay/tests.rs", ""),
         file("src/relay/tests/deep.rs", ""),
         file("src/relay/testsuite.rs", ""),
     ]);
     let paths: Vec<&str> = kept.iter().map(|file| file.path.as_str()).collect();
-    assert_eq!(
-        paths,
-        [
-            "src/relay/mod.rs",
-            "src/relay/plan.rs",
-            "src/relay/testsuite.rs"
-        ]
-    );
+    assert_eq!(paths, ["src/relay/mod.rs", "src/relay/plan.rs", "src/relay/testsuite.rs"]);
 }
 
 #[test]
@@ -200,12 +139,7 @@ fn sql_text_is_recognised() {
         expect(sql_outside_its_home, "src/relay/run.rs", &text, &complaint);
         expect(sql_outside_its_home, "src/store/log.rs", &text, &[]);
     }
-    for prose in [
-        "\"begin failed\"",
-        "\"selected\"",
-        "\"the COMMIT failed\"",
-        "\"\"",
-    ] {
+    for prose in ["\"begin failed\"", "\"selected\"", "\"the COMMIT failed\"", "\"\""] {
         let text = format!("const A: &str = {prose}; // \"SELECT 1\"");
         expect(sql_outside_its_home, "src/relay/run.rs", &text, &[]);
     }
@@ -218,30 +152,15 @@ fn reading_the_clock_is_recognised() {
     expect(clock_outside_its_home, "src/relay/run.rs", text, &complaint);
     expect(clock_outside_its_home, "src/clock.rs", text, &[]);
     let complaint = ["src/id.rs:1: `std::thread::sleep` outside `clock`"];
-    expect(
-        clock_outside_its_home,
-        "src/id.rs",
-        "use std::thread::{sleep, spawn};",
-        &complaint,
-    );
+    expect(clock_outside_its_home, "src/id.rs", "use std::thread::{sleep, spawn};", &complaint);
     let complaint = ["src/id.rs:1: `rand::random` outside `clock`"];
-    expect(
-        clock_outside_its_home,
-        "src/id.rs",
-        "fn f() { rand::random::<u8>() }",
-        &complaint,
-    );
-    expect(
-        clock_outside_its_home,
-        "src/id.rs",
-        "fn operand() { strand::pull() }",
-        &[],
-    );
+    expect(clock_outside_its_home, "src/id.rs", "fn f() { rand::random::<u8>() }", &complaint);
+    expect(clock_outside_its_home, "src/id.rs", "fn operand() { strand::pull() }", &[]);
 }
 
 #[test]
 fn impurity_is_recognised() {
-    let path = "src/relay/plan_next.rs";
+    let path = "src/relay/lane/plan.rs";
     for (text, what) in [
         ("fn f(c: &rusqlite::Connection) {}", "rusqlite"),
         ("use std::{fmt, net::{IpAddr}};", "std::net::IpAddr"),
@@ -253,10 +172,5 @@ fn impurity_is_recognised() {
         expect(impurities, path, text, &[&complaint]);
         expect(impurities, "src/relay/run.rs", text, &[]);
     }
-    expect(
-        impurities,
-        path,
-        "/// Knows no tokio.\nfn f(now: u64) -> u64 { now + 1 }",
-        &[],
-    );
+    expect(impurities, path, "/// Knows no tokio.\nfn f(now: u64) -> u64 { now + 1 }", &[]);
 }

@@ -78,17 +78,9 @@ fn tree(code: &[Token], mut at: usize, prefix: &[String], found: &mut Vec<Mentio
         at += 1;
     }
     if segments.len() > prefix.len() {
-        found.push(Mention {
-            segments,
-            inline: Vec::new(),
-            line,
-        });
+        found.push(Mention { segments, inline: Vec::new(), line });
     }
-    if code.get(at).is_some_and(|token| token.is_word("as")) {
-        at + 2
-    } else {
-        at
-    }
+    if code.get(at).is_some_and(|token| token.is_word("as")) { at + 2 } else { at }
 }
 
 /// The same for what stands between braces.
@@ -96,11 +88,7 @@ fn group(code: &[Token], mut at: usize, prefix: &[String], found: &mut Vec<Menti
     while at < code.len() && !code[at].is_mark("}") {
         let after = tree(code, at, prefix, found);
         let stuck = after == at;
-        at = if stuck || is_mark(code, after, ",") {
-            after + 1
-        } else {
-            after
-        };
+        at = if stuck || is_mark(code, after, ",") { after + 1 } else { after };
     }
     at + 1
 }
@@ -140,8 +128,7 @@ pub(crate) fn declared_tests(code: &[Token]) -> Vec<String> {
 fn is_test_attribute(code: &[Token], at: usize) -> bool {
     let reads = |words: &[&str]| {
         words.iter().enumerate().all(|(ahead, word)| {
-            code.get(at + ahead)
-                .is_some_and(|token| token.is_word(word) || token.is_mark(word))
+            code.get(at + ahead).is_some_and(|token| token.is_word(word) || token.is_mark(word))
         })
     };
     reads(&["#", "[", "cfg", "(", "test", ")"])
@@ -167,9 +154,8 @@ fn after_attributes(code: &[Token], mut at: usize) -> usize {
 fn end_of_item(code: &[Token], mut at: usize) -> usize {
     const ITEMS: &str = "pub fn mod use impl struct enum const static type trait unsafe async \
                          extern let";
-    let is_item = code
-        .get(at)
-        .is_some_and(|token| ITEMS.split(' ').any(|word| token.is_word(word)));
+    let is_item =
+        code.get(at).is_some_and(|token| ITEMS.split(' ').any(|word| token.is_word(word)));
     let mut depth = 0_i32;
     while let Some(token) = code.get(at) {
         let is = |marks: &[&str]| marks.iter().any(|mark| token.is_mark(mark));

@@ -61,11 +61,7 @@ fn collect(folder: &str, endings: &[&str], found: &mut Vec<Source>) {
     for entry in entries {
         let entry = entry.expect("a folder of the repository can be listed");
         let name = entry.file_name().to_string_lossy().into_owned();
-        let path = if folder.is_empty() {
-            name.clone()
-        } else {
-            format!("{folder}/{name}")
-        };
+        let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
         let file = root.join(&path);
         if file.is_dir() {
             if !folder.is_empty() && name != "target" {
@@ -76,22 +72,14 @@ fn collect(folder: &str, endings: &[&str], found: &mut Vec<Source>) {
         let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
         if endings.contains(&ending) {
             let bytes = fs::read(&file).unwrap_or_else(|error| panic!("{path}: {error}"));
-            found.push(Source {
-                path,
-                text: String::from_utf8_lossy(&bytes).into_owned(),
-            });
+            found.push(Source { path, text: String::from_utf8_lossy(&bytes).into_owned() });
         }
     }
 }
 
 /// The tokens of a Rust source.
 pub(crate) fn tokens(source: &str) -> Vec<Token> {
-    let mut lexer = Lexer {
-        chars: source.chars().collect(),
-        at: 0,
-        line: 1,
-        tokens: Vec::new(),
-    };
+    let mut lexer = Lexer { chars: source.chars().collect(), at: 0, line: 1, tokens: Vec::new() };
     while lexer.at < lexer.chars.len() {
         lexer.next();
     }

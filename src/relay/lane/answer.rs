@@ -14,11 +14,7 @@ const SETTLE_WITHIN_MS: i64 = 10;
 impl Lane {
     /// An answer to one message came.
     pub(crate) fn answered(&mut self, answer: Answer, now: Moment) {
-        let Answer {
-            incarnation,
-            ticket,
-            outcome,
-        } = answer;
+        let Answer { incarnation, ticket, outcome } = answer;
         if !matches!(outcome, Outcome::Unknown) {
             self.destination_answered(ticket.seq, now);
         }
@@ -129,14 +125,8 @@ impl Lane {
         current: bool,
         now: Moment,
     ) {
-        let known = self
-            .window
-            .get(&seq)
-            .map(|flight| (flight.id, flight.state, flight.key));
-        let exception = self
-            .exceptions
-            .get(&seq)
-            .map(|one| (one.id, one.state, one.key));
+        let known = self.window.get(&seq).map(|flight| (flight.id, flight.state, flight.key));
+        let exception = self.exceptions.get(&seq).map(|one| (one.id, one.state, one.key));
         let Some((known_id, state, key)) = known.or(exception) else {
             // Settled before, or from an incarnation whose window is gone. Never an error.
             if seq <= self.settled_to {
@@ -154,11 +144,7 @@ impl Lane {
         if matches!(state, State::Acked { .. }) {
             return;
         }
-        if self
-            .exceptions
-            .get(&seq)
-            .is_some_and(|one| one.standing == Standing::Skipped)
-        {
+        if self.exceptions.get(&seq).is_some_and(|one| one.standing == Standing::Skipped) {
             self.tally.late_acks += 1;
             return self.change(Change::LateAck { seq, id }, now);
         }
@@ -195,14 +181,7 @@ impl Lane {
         }
         let policy = self.settings.retry.delay(counts.failures, *id.as_bytes());
         let wait = delay.unwrap_or_else(|| crate::clock::millis(policy));
-        self.wait(
-            seq,
-            (id, key, counts),
-            wait,
-            Some(error),
-            Again::Failure,
-            now,
-        );
+        self.wait(seq, (id, key, counts), wait, Some(error), Again::Failure, now);
     }
 
     /// A failure for good.
@@ -243,10 +222,7 @@ impl Lane {
         if !self.may_become_exception(seq) {
             // At the bound: it stays in the window, and the position stays with it.
             self.land(seq, false, why_again, now);
-            let state = State::Idle {
-                blocked: false,
-                not_before: now.tick + wait,
-            };
+            let state = State::Idle { blocked: false, not_before: now.tick + wait };
             return self.set_state(seq, state);
         }
         let exception = Exception {
@@ -255,26 +231,13 @@ impl Lane {
             standing: Standing::Waiting,
             counts,
             due: now.tick + wait,
-            state: State::Idle {
-                blocked: false,
-                not_before: 0,
-            },
+            state: State::Idle { blocked: false, not_before: 0 },
             why_again,
             doubtful: false,
         };
         let at_ms = now.wall_ms + wait;
         self.become_exception(seq, exception);
-        self.change(
-            Change::Wait {
-                seq,
-                id,
-                key,
-                counts,
-                at_ms,
-                error,
-            },
-            now,
-        );
+        self.change(Change::Wait { seq, id, key, counts, at_ms, error }, now);
     }
 
     pub(super) fn bury(
@@ -307,10 +270,7 @@ impl Lane {
             standing: Standing::Dead,
             counts,
             due: TickMs::MAX,
-            state: State::Idle {
-                blocked: false,
-                not_before: 0,
-            },
+            state: State::Idle { blocked: false, not_before: 0 },
             why_again: Again::Failure,
             doubtful: false,
         };
@@ -324,17 +284,7 @@ impl Lane {
             error.type = reason,
             "a message became a dead letter"
         );
-        self.change(
-            Change::Bury {
-                seq,
-                id,
-                key,
-                counts,
-                reason,
-                error,
-            },
-            now,
-        );
+        self.change(Change::Bury { seq, id, key, counts, reason, error }, now);
     }
 
     /// Moves a message from the window to the exceptions, or rewrites the exception.
@@ -364,10 +314,7 @@ impl Lane {
         if let Some(key) = key {
             self.keys.rest(key, seq);
         }
-        let state = State::Idle {
-            blocked,
-            not_before: 0,
-        };
+        let state = State::Idle { blocked, not_before: 0 };
         if let Some(flight) = self.window.get_mut(&seq) {
             flight.state = state;
             flight.why_again = why;
@@ -417,38 +364,20 @@ impl Lane {
     }
 
     fn was_alone_in_doubt(&self, seq: Seq) -> bool {
-        self.exceptions
-            .get(&seq)
-            .is_some_and(|exception| exception.doubtful)
+        self.exceptions.get(&seq).is_some_and(|exception| exception.doubtful)
     }
 
     /// Identity and counts of a message of the window or the exceptions.
     pub(super) fn counts(&self, seq: Seq) -> Option<(MessageId, Option<KeyHash>, Counts)> {
-        if let Some(Flight {
-            id, key, attempt, ..
-        }) = self.window.get(&seq)
-        {
-            return Some((
-                *id,
-                *key,
-                Counts {
-                    attempts: *attempt,
-                    ..Counts::default()
-                },
-            ));
+        if let Some(Flight { id, key, attempt, .. }) = self.window.get(&seq) {
+            return Some((*id, *key, Counts { attempts: *attempt, ..Counts::default() }));
         }
-        self.exceptions
-            .get(&seq)
-            .map(|exception| (exception.id, exception.key, exception.counts))
+        self.exceptions.get(&seq).map(|exception| (exception.id, exception.key, exception.counts))
     }
 
     fn attempt_under_way(&self, seq: Seq, id: MessageId) -> Option<u32> {
         let (known, _, _) = self.counts(seq)?;
-        if known == id {
-            self.flying_attempt(seq)
-        } else {
-            None
-        }
+        if known == id { self.flying_attempt(seq) } else { None }
     }
 
     fn flying_attempt(&self, seq: Seq) -> Option<u32> {
@@ -462,16 +391,9 @@ impl Lane {
 
     fn under_way(&self, request: u64) -> Vec<Seq> {
         let flying = |state: &State| *state == State::Flying { request };
-        let window = self
-            .window
-            .iter()
-            .filter(|(_, one)| flying(&one.state))
-            .map(|(seq, _)| *seq);
-        let others = self
-            .exceptions
-            .iter()
-            .filter(|(_, one)| flying(&one.state))
-            .map(|(seq, _)| *seq);
+        let window = self.window.iter().filter(|(_, one)| flying(&one.state)).map(|(seq, _)| *seq);
+        let others =
+            self.exceptions.iter().filter(|(_, one)| flying(&one.state)).map(|(seq, _)| *seq);
         window.chain(others).collect()
     }
 

@@ -102,9 +102,6 @@ impl Destination {
     }
 
     pub(super) fn outage(&self) -> Outage {
-        Outage {
-            failures: self.failures,
-            until_ms: self.until_wall_ms,
-        }
+        Outage { failures: self.failures, until_ms: self.until_wall_ms }
     }
 }

@@ -54,10 +54,7 @@ impl Keys {
     /// The unsettled message right before this place, or 0: what `after` says (rule 15).
     pub(super) fn predecessor(&self, key: KeyHash, seq: Seq) -> Seq {
         let chain = self.0.get(&key);
-        chain
-            .and_then(|chain| chain.unsettled.range(..seq).next_back())
-            .copied()
-            .unwrap_or(0)
+        chain.and_then(|chain| chain.unsettled.range(..seq).next_back()).copied().unwrap_or(0)
     }
 
     /// Whether somebody before this place is at rest.
@@ -69,24 +66,18 @@ impl Keys {
     /// Who before this place is at rest.
     pub(super) fn at_rest_before(&self, key: KeyHash, seq: Seq) -> impl Iterator<Item = Seq> {
         let chain = self.0.get(&key);
-        chain
-            .into_iter()
-            .flat_map(move |chain| chain.at_rest.range(..seq).copied())
+        chain.into_iter().flat_map(move |chain| chain.at_rest.range(..seq).copied())
     }
 
     /// The unsettled messages of the key before this place, the nearest first.
     pub(super) fn before(&self, key: KeyHash, seq: Seq) -> impl Iterator<Item = Seq> {
         let chain = self.0.get(&key);
-        chain
-            .into_iter()
-            .flat_map(move |chain| chain.unsettled.range(..seq).rev().copied())
+        chain.into_iter().flat_map(move |chain| chain.unsettled.range(..seq).rev().copied())
     }
 
     /// The unsettled messages of the key after this place, in order.
     pub(super) fn behind(&self, key: KeyHash, seq: Seq) -> impl Iterator<Item = Seq> {
         let chain = self.0.get(&key);
-        chain
-            .into_iter()
-            .flat_map(move |chain| chain.unsettled.range(seq + 1..).copied())
+        chain.into_iter().flat_map(move |chain| chain.unsettled.range(seq + 1..).copied())
     }
 }

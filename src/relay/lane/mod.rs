@@ -8,7 +8,9 @@
 //!
 //! The rules are numbered as in `docs/protocol.md`.
 
+mod advance;
 mod answer;
+mod choose;
 mod destination;
 mod keys;
 mod plan;
@@ -202,15 +204,8 @@ impl Lane {
             standing: row.standing,
             counts: row.counts,
             due: now.tick + wait,
-            state: State::Idle {
-                blocked: false,
-                not_before: 0,
-            },
-            why_again: if row.sent {
-                Again::Crash
-            } else {
-                Again::Failure
-            },
+            state: State::Idle { blocked: false, not_before: 0 },
+            why_again: if row.sent { Again::Crash } else { Again::Failure },
             doubtful: after_crash && row.sent,
         };
         self.insert_exception(row.seq, exception);
@@ -282,35 +277,23 @@ impl Lane {
         self.flying
     }
 
-    /// Whether the bound on exceptions keeps the position from moving.
-    pub(crate) fn is_stalled(&self) -> bool {
-        self.stalled
-    }
-
     /// Whether everything is settled but what waits for a person.
     pub(crate) fn is_idle(&self) -> bool {
         let waits_for_a_person = |seq: &Seq, exception: &Exception| match exception.standing {
             Standing::Dead | Standing::Skipped => true,
             Standing::Parked => exception.key.is_some_and(|key| {
-                self.keys
-                    .before(key, *seq)
-                    .any(|earlier| self.is_dead(earlier))
+                self.keys.before(key, *seq).any(|earlier| self.is_dead(earlier))
             }),
             Standing::Waiting => false,
         };
         !self.more
             && self.window.is_empty()
             && self.changes.is_empty()
-            && self
-                .exceptions
-                .iter()
-                .all(|(seq, exception)| waits_for_a_person(seq, exception))
+            && self.exceptions.iter().all(|(seq, exception)| waits_for_a_person(seq, exception))
             && self.statements.is_confirmed()
     }
 
     fn is_dead(&self, seq: Seq) -> bool {
-        self.exceptions
-            .get(&seq)
-            .is_some_and(|exception| exception.standing == Standing::Dead)
+        self.exceptions.get(&seq).is_some_and(|exception| exception.standing == Standing::Dead)
     }
 }

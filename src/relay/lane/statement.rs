@@ -36,11 +36,7 @@ impl Statements {
             wanted,
             unconfirmed: Ranges::new(),
             carried: BTreeMap::new(),
-            skips: if wanted {
-                skips.into_iter().collect()
-            } else {
-                BTreeSet::new()
-            },
+            skips: if wanted { skips.into_iter().collect() } else { BTreeSet::new() },
             due: None,
         }
     }
@@ -62,11 +58,7 @@ impl Statements {
 
     pub(super) fn standpoint(&self) -> Standpoint {
         let fits = self.unconfirmed.len() <= STATED_RANGES;
-        if fits {
-            Standpoint::Current
-        } else {
-            Standpoint::Behind
-        }
+        if fits { Standpoint::Current } else { Standpoint::Behind }
     }
 
     /// The statement that travels with a request.
@@ -85,12 +77,8 @@ impl Statements {
             return Vec::new();
         };
         self.unconfirmed.subtract(&stated);
-        let known: Vec<Seq> = self
-            .skips
-            .iter()
-            .copied()
-            .filter(|seq| stated.contains(*seq))
-            .collect();
+        let known: Vec<Seq> =
+            self.skips.iter().copied().filter(|seq| stated.contains(*seq)).collect();
         for seq in &known {
             self.skips.remove(seq);
         }
@@ -113,11 +101,7 @@ impl Statements {
     }
 
     pub(super) fn due(&self) -> Option<TickMs> {
-        if self.carried.is_empty() && !self.unconfirmed.is_empty() {
-            self.due
-        } else {
-            None
-        }
+        if self.carried.is_empty() && !self.unconfirmed.is_empty() { self.due } else { None }
     }
 
     /// Whether the consumer has confirmed all that is settled, or will soon.

@@ -17,10 +17,7 @@ impl Lane {
             None if !self.destination.is_available(now) => Some(self.destination.until()),
             None => None,
         };
-        [answers, self.settle_by, sending]
-            .into_iter()
-            .flatten()
-            .min()
+        [answers, self.settle_by, sending].into_iter().flatten().min()
     }
 
     /// Whether a cycle should run although there is nothing to send.
@@ -38,10 +35,9 @@ impl Lane {
 
     fn earliest_rest(&self) -> Option<TickMs> {
         let not_before = |seq| match self.window.get(seq).map(|flight| flight.state) {
-            Some(super::State::Idle {
-                not_before,
-                blocked: false,
-            }) if not_before > 0 => Some(not_before),
+            Some(super::State::Idle { not_before, blocked: false }) if not_before > 0 => {
+                Some(not_before)
+            }
             _ => None,
         };
         self.again.iter().filter_map(not_before).min()

@@ -68,10 +68,7 @@ fn a_wal_that_goes_away_gives_one_last_hint() {
         }
         hints.recv_timeout(SOON).expect("the last hint");
         // The thread has let go of the channel: no hint can follow.
-        assert_eq!(
-            hints.recv_timeout(SOON),
-            Err(RecvTimeoutError::Disconnected)
-        );
+        assert_eq!(hints.recv_timeout(SOON), Err(RecvTimeoutError::Disconnected));
     }
 }
 

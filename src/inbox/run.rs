@@ -1,0 +1,69 @@
+//! Runs one handler in its savepoint, whatever it does there.
+
+use super::Effect;
+use super::handlers::{Handler, Prepared};
+use crate::error::Result;
+use crate::failure::Failure;
+use crate::message::Envelope;
+use crate::store::transaction;
+use rusqlite::Connection;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What is said of a handler that broke out.
+pub(super) const ESCAPED: &str =
+    "the handler ended the transaction it runs in, or left a statement open";
+
+/// What a handler did.
+pub(super) enum Ran {
+    /// Its effect, and the memory of it, are part of the transaction.
+    Applied(Option<Vec<u8>>),
+    /// Nothing of it is left.
+    Failed(Failure),
+    /// The transaction is gone, and everything in it.
+    Escaped,
+}
+
+/// Runs a handler in a savepoint, and lets `remember` write down that it did.
+///
+/// # Errors
+///
+/// The database's own trouble: no message is to blame.
+pub(super) fn handler(
+    connection: &Connection,
+    handler: &Handler,
+    envelope: &Envelope,
+    prepared: Option<&Prepared>,
+    remember: impl FnOnce(Option<Vec<u8>>) -> Result<Option<Vec<u8>>>,
+) -> Result<Ran> {
+    transaction::savepoint(connection)?;
+    let effect = Effect::new(connection, envelope);
+    let result = catch_unwind(AssertUnwindSafe(|| handler.apply(&effect, prepared)))
+        .unwrap_or_else(|panic| Err(Failure::retry(panic_text(&*panic))));
+    if let Err(failure) = &result
+        && let Some(error) = failure.of_the_ground()
+    {
+        return Err(error);
+    }
+    // A rollback under our feet: what comes next would commit on its own.
+    if connection.is_autocommit() {
+        return Ok(Ran::Escaped);
+    }
+    match result {
+        Ok(reply) => {
+            let reply = remember(reply)?;
+            let kept = transaction::release(connection).is_ok();
+            Ok(if kept { Ran::Applied(reply) } else { Ran::Escaped })
+        }
+        Err(failure) => {
+            let undone = transaction::undo(connection).is_ok();
+            Ok(if undone { Ran::Failed(failure) } else { Ran::Escaped })
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("the handler panicked: {}", text.unwrap_or_else(|| "without a text".into()))
+}

@@ -1,0 +1,191 @@
+//! The person's side: what is stuck and why, and what to do about it.
+//!
+//! Everything here is one short transaction on the producer's database, beside a running relay or
+//! without one. What changes a delivery begins a new epoch in the same transaction (rule 9): a
+//! running relay notices, drops what it remembers, and reads again.
+
+mod dead;
+mod stats;
+
+pub use dead::{DeadLetter, DeadLetters, HistoryEntry, Replaced, Skip, SkipState};
+pub use stats::{Redelivered, SubscriptionStats};
+
+use crate::database::Database;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{Seq, StoreId};
+use crate::store::subscription::{self, Bound, SubscriptionRow, SubscriptionState};
+use crate::store::{self, Role, log};
+use rusqlite::{Connection, Transaction};
+
+/// The person's side of an outbox.
+///
+/// ```
+/// use surehand::Operator;
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("shop.db");
+///
+/// let mut operator = Operator::open(&path)?;
+/// for subscription in operator.stats()? {
+///     println!("{}: {:?}", subscription.name, subscription.oldest_pending_age);
+///     for letter in operator.dead_letters(&subscription.name)?.list(0, 100)? {
+///         println!("{} {}: {:?}", letter.seq, letter.reason, letter.last_error);
+///     }
+/// }
+/// # Ok::<(), surehand::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Operator {
+    database: Database,
+    connection: Connection,
+}
+
+/// What happens to a message that a bounded subscription has no room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// `enqueue` fails in the caller's transaction, and nothing is written.
+    Refuse,
+    /// The subscription is detached, loudly: nobody else is held up by it, and what it misses stays
+    /// undelivered.
+    Detach,
+}
+
+impl Operator {
+    /// Opens the outbox of a database.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbox::open`](crate::Outbox::open).
+    pub fn open(database: impl Into<Database>) -> Result<Self> {
+        let database = database.into();
+        let connection = store::open(&database, Role::Outbox)?;
+        Ok(Self { database, connection })
+    }
+
+    /// Stops serving a subscription until it is resumed. The log is kept for it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] without such a subscription.
+    pub fn pause(&mut self, subscription: &str) -> Result<()> {
+        self.set_state(subscription, SubscriptionState::Paused)
+    }
+
+    /// Serves a paused or detached subscription again. A detached one goes on with the oldest
+    /// message the log still has.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] without such a subscription.
+    pub fn resume(&mut self, subscription: &str) -> Result<()> {
+        self.set_state(subscription, SubscriptionState::Active)
+    }
+
+    /// Removes a subscription, its dead letters and its hold on the log.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] without such a subscription.
+    pub fn remove(&mut self, subscription: &str) -> Result<()> {
+        self.change(subscription, "remove a subscription", |transaction, row, _| {
+            subscription::remove(transaction, row.number)
+        })
+    }
+
+    /// Bounds what a subscription may have pending, in messages or in bytes of payload (counted by
+    /// this crate's own producers; approximate by one transaction). `None` is no bound.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] without such a subscription.
+    pub fn bound(
+        &mut self,
+        subscription: &str,
+        messages: Option<i64>,
+        bytes: Option<i64>,
+        when_full: WhenFull,
+    ) -> Result<()> {
+        let bound = Bound { pending: messages, bytes, detach: when_full == WhenFull::Detach };
+        self.change(subscription, "bound a subscription", |transaction, row, _| {
+            subscription::set_bound(transaction, row.number, &bound)
+        })
+    }
+
+    /// Goes back: everything after this place is delivered again, as far as the log still has it.
+    /// For a consumer that was restored from an older copy.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] without such a subscription, or when the log was emptied past that
+    /// place.
+    pub fn rewind(&mut self, subscription: &str, to: Seq) -> Result<()> {
+        self.change(subscription, "rewind a subscription", |transaction, row, nonce| {
+            let pruned_to = log::pruned_to(transaction)?;
+            if to < pruned_to {
+                return Err(Error::new(
+                    ErrorKind::NotFound,
+                    format!("the log was emptied up to place {pruned_to}, past {to}"),
+                    "deliver what is missing by other means, or rewind to what the log has",
+                ));
+            }
+            subscription::rewind(transaction, row.number, to.min(row.settled_to), nonce)
+        })
+    }
+
+    /// Gives the outbox a new identity: for a restored backup, or a copy that is to live on beside
+    /// the original. Consumers know nothing of the new one: whatever is pending in this file is
+    /// delivered, even if a consumer applied it before under the old identity. Stop the relay
+    /// first.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub fn adopt_new_identity(&mut self) -> Result<StoreId> {
+        let id = uuid::Builder::from_random_bytes(self.database.random()).into_uuid();
+        let id = StoreId::from(id);
+        store::write(&mut self.connection, "adopt a new identity", |transaction| {
+            log::adopt_identity(transaction, id)?;
+            subscription::begin_anew(transaction, log::last_seq(transaction)?)
+        })?;
+        Ok(id)
+    }
+
+    /// The dead letters of a subscription.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] without such a subscription.
+    pub fn dead_letters(&mut self, subscription: &str) -> Result<DeadLetters<'_>> {
+        let row = subscription::get(&self.connection, subscription)?;
+        Ok(DeadLetters::new(self, row.number))
+    }
+
+    /// Where every subscription stands; the counters since it was made.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn stats(&self) -> Result<Vec<SubscriptionStats>> {
+        stats::read(&self.connection, self.database.now().wall_ms)
+    }
+
+    fn set_state(&mut self, name: &str, state: SubscriptionState) -> Result<()> {
+        self.change(name, "change a subscription", |transaction, row, nonce| {
+            subscription::set_state(transaction, row.number, state)?;
+            subscription::bump(transaction, row.number, nonce)
+        })
+    }
+
+    fn change<T>(
+        &mut self,
+        name: &str,
+        what: &str,
+        work: impl FnOnce(&Transaction<'_>, &SubscriptionRow, i64) -> Result<T>,
+    ) -> Result<T> {
+        let nonce = i64::from_le_bytes(self.database.random());
+        store::write(&mut self.connection, what, |transaction| {
+            let row = subscription::get(transaction, name)?;
+            work(transaction, &row, nonce)
+        })
+    }
+}

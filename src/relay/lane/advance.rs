@@ -1,0 +1,68 @@
+//! How the position moves over what is settled (rule 10).
+
+use super::{Lane, Standing, State};
+use crate::id::Seq;
+use crate::store::delivery::Change;
+use crate::watermark::Ranges;
+
+impl Lane {
+    /// Moves the position over everything that is settled or an exception; returns what this
+    /// commit settles.
+    pub(super) fn advance(&mut self) -> Ranges {
+        let from = self.settled_to;
+        while let Some(first) = self.window.first_entry() {
+            if !matches!(first.get().state, State::Acked { .. }) {
+                break;
+            }
+            let (seq, flight) = first.remove_entry();
+            self.window_bytes -= flight.bytes as usize;
+            self.tally.settled_bytes += i64::from(flight.bytes);
+            if let Some(key) = flight.key {
+                self.keys.remove(key, seq);
+            }
+        }
+        self.settled_to = self.window.first_key_value().map_or(self.cursor, |(seq, _)| seq - 1);
+        self.sent_to = self.sent_to.max(self.settled_to);
+        let mut settled = Ranges::new();
+        settled.insert(from + 1, self.settled_to);
+        for (seq, _) in self.exceptions.range(from + 1..=self.settled_to.max(from)) {
+            settled.remove(*seq);
+        }
+        self.settle_exceptions(&mut settled);
+        settled
+    }
+
+    fn settle_exceptions(&mut self, settled: &mut Ranges) {
+        let done: Vec<Seq> = self
+            .exceptions
+            .range(..=self.settled_to)
+            .filter(|(_, one)| {
+                matches!(one.state, State::Acked { .. }) || one.standing == Standing::Skipped
+            })
+            .map(|(seq, _)| *seq)
+            .collect();
+        let mut skipped_through = 0;
+        for seq in done {
+            let Some(exception) = self.exceptions.remove(&seq) else {
+                continue;
+            };
+            settled.insert(seq, seq);
+            if exception.standing == Standing::Skipped {
+                skipped_through = seq;
+                continue;
+            }
+            if let Some(key) = exception.key {
+                self.keys.remove(key, seq);
+            }
+            let applied = match exception.state {
+                State::Acked { revision } => revision,
+                _ => None,
+            };
+            self.changes.push(Change::Settle { seq, id: exception.id, applied });
+            self.stalled = false;
+        }
+        if skipped_through > 0 {
+            self.changes.push(Change::DropSkipped { through: skipped_through });
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Which messages may go now (rule 21), and what has to be read for it.
+
+use super::{Doubt, Keys, Lane, Moment, Standing, State, Wants};
+use crate::id::{KeyHash, Seq};
+use std::collections::{BTreeSet, HashSet};
+
+/// Rows read at a time while only one message may go: filtered ones are passed in one go.
+const ROWS_PER_PROBE: usize = 64;
+
+/// What may be done with a message now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Go {
+    Send,
+    Park,
+    Wait,
+}
+
+impl Lane {
+    /// What the next cycle should read; none when there is nothing to do but to wait.
+    pub(crate) fn wants(&mut self, now: Moment) -> Option<Wants> {
+        if !self.may_send(now) {
+            return None;
+        }
+        self.end_doubt();
+        let alone = self.goes_alone();
+        let room = if alone { usize::from(self.flying == 0) } else { self.settings.batch };
+        if room == 0 {
+            return None;
+        }
+        let at = self.candidates(room, now);
+        let space = self.settings.window.saturating_sub(self.window.len());
+        let bytes = self.settings.window_bytes.saturating_sub(self.window_bytes);
+        let in_doubt = self.doubt.is_none_or(|run| self.cursor < run.to);
+        let doubtful = self.doubt.is_some() && self.has_doubtful();
+        let fits = at.len() < room && space > 0 && bytes > 0;
+        let fresh = (self.more && fits && !self.stalled && in_doubt && !doubtful).then(|| {
+            let rows = if alone { ROWS_PER_PROBE } else { (room - at.len()).min(space) };
+            (self.cursor, (rows, bytes.min(self.settings.batch_bytes)))
+        });
+        let statement = at.is_empty() && fresh.is_none() && self.statements.is_due(now.tick);
+        (statement || !at.is_empty() || fresh.is_some()).then_some(Wants { at, fresh })
+    }
+
+    pub(super) fn may_send(&self, now: Moment) -> bool {
+        self.destination.is_available(now)
+    }
+
+    /// After a crash or an outage one message goes, and the next when that one was answered.
+    pub(super) fn goes_alone(&self) -> bool {
+        self.doubt.is_some() || self.destination.is_probing()
+    }
+
+    fn has_doubtful(&self) -> bool {
+        self.exceptions.values().any(|one| one.doubtful && one.standing == Standing::Waiting)
+    }
+
+    fn end_doubt(&mut self) {
+        let Some(run) = self.doubt else { return };
+        let window_open = self
+            .window
+            .iter()
+            .any(|(seq, flight)| *seq <= run.to && !matches!(flight.state, State::Acked { .. }));
+        let passed = self.cursor >= run.to || !self.more;
+        if self.flying == 0 && passed && !window_open && !self.has_doubtful() {
+            self.doubt = None;
+            self.doubt_row = Doubt::default();
+        }
+    }
+
+    /// Places to read again: idle ones of the window, due exceptions, parked ones that are free.
+    fn candidates(&mut self, room: usize, now: Moment) -> Vec<Seq> {
+        let mut going = Going::default();
+        let mut found = BTreeSet::new();
+        let doubtful_first = self.doubt.is_some();
+        let again = self.again.iter().copied().filter(|seq| self.is_rested(*seq, now));
+        let due = self.due.iter().take_while(|(due, _)| *due <= now.tick).map(|(_, seq)| *seq);
+        let mut candidates: BTreeSet<Seq> = again.chain(due).collect();
+        candidates.extend(self.freed.iter().copied());
+        if doubtful_first {
+            let run = self.doubt.map_or(0, |run| run.to);
+            candidates.retain(|seq| match self.exceptions.get(seq) {
+                Some(exception) => exception.doubtful,
+                None => *seq <= run,
+            });
+            self.shrink_to_doubtful(&mut candidates);
+        }
+        let mut held = Vec::new();
+        for seq in candidates {
+            if found.len() >= room {
+                break;
+            }
+            match self.may_go(seq, &going) {
+                Go::Wait => held.push(seq),
+                Go::Park => drop(found.insert(seq)),
+                Go::Send if self.goes_alone() && self.destination.was_silent(seq) => {}
+                Go::Send => self.take_with_followers(seq, room, &mut going, &mut found),
+            }
+        }
+        for seq in held {
+            self.hold(seq);
+        }
+        if found.is_empty() && self.destination.is_probing() && !self.more {
+            self.destination.forget_silent();
+        }
+        found.into_iter().collect()
+    }
+
+    /// In doubt, exceptions that may have taken the process down go before the log's run.
+    fn shrink_to_doubtful(&self, candidates: &mut BTreeSet<Seq>) {
+        if candidates.iter().any(|seq| self.exceptions.contains_key(seq)) {
+            candidates.retain(|seq| self.exceptions.contains_key(seq));
+        }
+    }
+
+    /// One that goes, and the parked ones behind it that may go in the same request.
+    fn take_with_followers(
+        &self,
+        seq: Seq,
+        room: usize,
+        going: &mut Going,
+        found: &mut BTreeSet<Seq>,
+    ) {
+        found.insert(seq);
+        let Some(key) = self.key_of(seq) else { return };
+        going.0.insert(seq);
+        for follower in self.keys.behind(key, seq) {
+            let parked = self.exceptions.get(&follower).is_some_and(|exception| {
+                exception.standing == Standing::Parked
+                    && matches!(exception.state, State::Idle { blocked: false, .. })
+            });
+            if !parked || found.len() >= room || self.goes_alone() {
+                break;
+            }
+            found.insert(follower);
+            going.0.insert(follower);
+        }
+    }
+
+    /// Out of the sets that are looked through; its key's head brings it back.
+    fn hold(&mut self, seq: Seq) {
+        self.freed.remove(&seq);
+        if let Some(exception) = self.exceptions.get(&seq) {
+            self.due.remove(&(exception.due, seq));
+        }
+    }
+
+    fn is_rested(&self, seq: Seq, now: Moment) -> bool {
+        self.window.get(&seq).is_some_and(|flight| {
+            matches!(flight.state, State::Idle { not_before, .. } if not_before <= now.tick)
+        })
+    }
+
+    fn key_of(&self, seq: Seq) -> Option<KeyHash> {
+        let window = self.window.get(&seq).map(|flight| flight.key);
+        window.or_else(|| self.exceptions.get(&seq).map(|exception| exception.key)).flatten()
+    }
+
+    /// Whether a message of the window or the exceptions may go (rule 21).
+    fn may_go(&self, seq: Seq, going: &Going) -> Go {
+        let state = match (self.window.get(&seq), self.exceptions.get(&seq)) {
+            (Some(flight), _) => flight.state,
+            (None, Some(one)) if matches!(one.standing, Standing::Waiting | Standing::Parked) => {
+                one.state
+            }
+            _ => return Go::Wait,
+        };
+        let State::Idle { blocked, .. } = state else {
+            return Go::Wait;
+        };
+        let Some(key) = self.key_of(seq) else {
+            return Go::Send;
+        };
+        self.may_follow(key, seq, blocked, going)
+    }
+
+    pub(super) fn may_follow(&self, key: KeyHash, seq: Seq, blocked: bool, going: &Going) -> Go {
+        if !going.lets_pass(&self.keys, key, seq) {
+            let parkable = self.keys.before(key, seq).any(|earlier| self.is_held(earlier))
+                && self.exceptions.len() < self.settings.max_exceptions
+                && !self.exceptions.contains_key(&seq);
+            return if parkable { Go::Park } else { Go::Wait };
+        }
+        // Without an inbox at the other end nobody checks `after`: wait for the answer.
+        let careful = blocked || !self.settings.remembers;
+        let in_the_air = |earlier: Seq| self.is_flying(earlier);
+        if careful && self.keys.before(key, seq).any(in_the_air) { Go::Wait } else { Go::Send }
+    }
+
+    /// An exception that is not on its way.
+    fn is_held(&self, seq: Seq) -> bool {
+        self.exceptions.get(&seq).is_some_and(|one| matches!(one.state, State::Idle { .. }))
+    }
+
+    fn is_flying(&self, seq: Seq) -> bool {
+        let state = match (self.window.get(&seq), self.exceptions.get(&seq)) {
+            (Some(flight), _) => flight.state,
+            (None, Some(exception)) => exception.state,
+            (None, None) => return false,
+        };
+        matches!(state, State::Flying { .. })
+    }
+}
+
+/// Messages that go in the request being put together, and so hold nobody back.
+#[derive(Default)]
+pub(super) struct Going(HashSet<Seq>);
+
+impl Going {
+    fn lets_pass(&self, keys: &Keys, key: KeyHash, seq: Seq) -> bool {
+        if self.0.is_empty() {
+            return !keys.held_back(key, seq);
+        }
+        keys.at_rest_before(key, seq).all(|earlier| self.0.contains(&earlier))
+    }
+}
