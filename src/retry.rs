@@ -84,9 +84,7 @@ impl RetryPolicy {
 
     /// How long message `id` waits after it has failed `failures` times; nothing after none.
     pub fn delay(&self, failures: u32, id: [u8; 16]) -> Duration {
-        let Some(doublings) = failures.checked_sub(1) else {
-            return Duration::ZERO;
-        };
+        let Some(doublings) = failures.checked_sub(1) else { return Duration::ZERO };
         let factor = 1_u64.checked_shl(doublings).unwrap_or(u64::MAX);
         // The cap comes before the jitter too: messages that wait the longest stay spread.
         let plain = self.first_millis.saturating_mul(factor).min(self.longest_millis);

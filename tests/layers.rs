@@ -117,9 +117,7 @@ fn imports(file: &Source) -> Vec<String> {
     let module = module_of(&file.path);
     let mut found = Vec::new();
     for mention in paths(&without_tests(&tokens(&file.text))) {
-        let Some(target) = absolute(&module, &mention) else {
-            continue;
-        };
+        let Some(target) = absolute(&module, &mention) else { continue };
         let (first, written) = (mention.segments[0].as_str(), mention.segments.join("::"));
         let imported = room_of_target(&target);
         let own_child = first == "self" && imported.starts_with(&format!("{room}/"));

@@ -13,8 +13,8 @@ use crate::clock::millis;
 use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{MessageId, StoreId};
-use crate::message::{Message, Parts, fingerprint};
-use crate::store::log::{self, NewMessage};
+use crate::message::{Envelope, Message, Parts, fingerprint};
+use crate::store::log::{self, LogRow, NewMessage, Reader};
 use crate::store::open::Durability;
 use crate::store::{self, FileIdentity, Role};
 use crate::transaction::{InTransaction, inside};
@@ -138,6 +138,34 @@ impl Outbox {
         let connection = inside(transaction)?;
         let bounded = self.check_host(connection)?;
         messages.into_iter().map(|message| self.write(connection, message, bounded)).collect()
+    }
+
+    /// The messages that are in the log, in order, as this connection sees them: for your unit
+    /// tests, inside the transaction that enqueued them or after it. What is scheduled for later,
+    /// settled or unreadable is not among them; a thousand at the most.
+    ///
+    /// ```
+    /// # use surehand::{Message, Outbox, rusqlite::Connection};
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("shop.db");
+    /// # let outbox = Outbox::open(&path)?;
+    /// # let mut db = Connection::open(&path).unwrap();
+    /// let tx = db.transaction().unwrap();
+    /// outbox.enqueue(&tx, Message::new("order.placed").key(7))?;
+    ///
+    /// let pending = outbox.pending(&tx)?;
+    /// assert_eq!((pending[0].topic(), pending[0].key()), ("order.placed", Some("7")));
+    /// # Ok::<(), surehand::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn pending(&self, connection: &Connection) -> Result<Vec<Envelope>> {
+        let mut rows = Vec::new();
+        let most = (1_000, usize::MAX);
+        Reader::new(self.inner.store).read_after(connection, 0, most, &|_| true, &mut rows)?;
+        Ok(rows.into_iter().filter_map(LogRow::into_envelope).collect())
     }
 
     /// The settings of the database as they were when the outbox was opened. `synchronous` is a

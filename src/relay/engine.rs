@@ -4,7 +4,7 @@
 //! drives it (a thread in production, a simulation from a seed) decides when to step again.
 
 use super::lane::{Batch, Lane, Moment, Plan, Sending, TickMs};
-use super::served::{Phase, Served};
+use super::served::{Phase, ReadAhead, Served};
 use crate::clock::millis;
 use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,9 +18,13 @@ use rusqlite::Connection;
 use std::time::Duration;
 
 /// Rows deleted or appended by one cycle at the most: no cycle keeps others waiting for long.
-const SLICE: i64 = 1_024;
-/// The write lock is left free for so long between cycles while others write.
-const BREATH_MS: i64 = 1;
+const SLICE: i64 = 512;
+/// While others write, the write lock is left free so many times longer than it was held: SQLite's
+/// busy handler sleeps longer with every try, so whoever meets a taken lock twice waits for long.
+const BREATHS: i64 = 4;
+/// And for so long at the least, and at the most.
+const SHORTEST_BREATH_MS: i64 = 1;
+const LONGEST_BREATH_MS: i64 = 20;
 /// Somebody who wrote so lately will write again.
 const LATELY_MS: i64 = 100;
 /// How long skips, replacements and such are remembered.
@@ -131,9 +135,7 @@ impl Engine {
     /// Whether another connection committed since the last look: the one statement of an idle
     /// relay.
     pub(super) fn notice(&mut self) -> Result<bool> {
-        let Some(open) = &mut self.open else {
-            return Ok(false);
-        };
+        let Some(open) = &mut self.open else { return Ok(false) };
         let version = stats::data_version(&open.connection)?;
         if version == open.data_version {
             return Ok(false);
@@ -180,18 +182,18 @@ impl Engine {
             return Ok(Next::At(self.free_until));
         }
         if self.has_work(now) {
-            self.cycle(sinks, now)?;
-            let others = now.tick - self.others_wrote < LATELY_MS;
-            self.free_until = if others { self.now().tick + BREATH_MS } else { TickMs::MIN };
+            let held_ms = self.cycle(sinks, now)?;
+            if now.tick - self.others_wrote < LATELY_MS {
+                let breath = (BREATHS * held_ms).clamp(SHORTEST_BREATH_MS, LONGEST_BREATH_MS);
+                self.free_until = self.now().tick + breath;
+            }
             return Ok(Next::Now);
         }
         Ok(self.next(now))
     }
 
     fn progress(&mut self, sinks: &[Sink], now: Moment) -> Result<()> {
-        let Some(open) = &mut self.open else {
-            return Ok(());
-        };
+        let Some(open) = &mut self.open else { return Ok(()) };
         if self.closing {
             return Ok(());
         }
@@ -222,14 +224,18 @@ impl Engine {
         }
     }
 
-    /// One IMMEDIATE transaction: check the epochs, read, decide, write, commit; then send what was
-    /// read inside it (rule 6).
-    fn cycle(&mut self, sinks: &[Sink], now: Moment) -> Result<()> {
-        let Some(open) = &mut self.open else {
-            return Ok(());
-        };
+    /// One IMMEDIATE transaction: check the epochs, decide, write, commit; then send (rule 6). New
+    /// messages are read before it, so that the lock is not held for that: the log is append-only,
+    /// and the commit that follows syncs every frame that was visible. Says how long it held the
+    /// write lock, in milliseconds.
+    fn cycle(&mut self, sinks: &[Sink], now: Moment) -> Result<i64> {
+        let Some(open) = &mut self.open else { return Ok(0) };
         open.file.check(self.database.path())?;
+        for served in &mut self.served {
+            served.read_ahead(&open.connection, &mut open.reader, self.closing, now)?;
+        }
         transaction::begin(&open.connection)?;
+        let locked = millis(self.database.now().tick);
         let keep_from = now.wall_ms - self.keep_settled_ms;
         let worked = Self::work(open, &mut self.served, self.closing, keep_from, now);
         let cycle = match worked {
@@ -245,12 +251,13 @@ impl Engine {
         } else {
             transaction::rollback(&open.connection)?;
         }
+        let held = millis(self.database.now().tick) - locked;
         for (index, hello, sending) in cycle.send {
             if let (Some(served), Some(sink)) = (self.served.get(index), sinks.get(index)) {
                 send(served, hello, sending, sink);
             }
         }
-        Ok(())
+        Ok(held)
     }
 
     fn work(
@@ -269,7 +276,7 @@ impl Engine {
             }
         }
         for (index, served) in all.iter_mut().enumerate() {
-            Self::work_one(open, served, index, closing, &mut cycle, now)?;
+            Self::work_one(open, served, index, &mut cycle, now)?;
         }
         cycle.wrote |= prune(open, keep_from_ms, now)?;
         Ok(cycle)
@@ -279,15 +286,12 @@ impl Engine {
         open: &mut Open,
         served: &mut Served,
         index: usize,
-        closing: bool,
         cycle: &mut Cycle,
         now: Moment,
     ) -> Result<()> {
-        let Phase::Running { lane, number, hello } = &mut served.phase else {
-            return Ok(());
-        };
-        let wants = if closing { None } else { lane.wants(now) };
-        if wants.is_none() && !lane.must_settle(now) {
+        let Phase::Running { lane, number, hello } = &mut served.phase else { return Ok(()) };
+        let ahead = served.ahead.take();
+        if ahead.is_none() && !lane.must_settle(now) {
             return Ok(());
         }
         let guard = subscription::guard(&open.connection, *number)?;
@@ -297,7 +301,11 @@ impl Engine {
             return Ok(());
         }
         let before = lane.position();
-        let batch = read(open, *number, &served.topics, wants.unwrap_or_default())?;
+        let ReadAhead { at, fresh, more } = ahead.unwrap_or_default();
+        let mut batch = Batch { at: Vec::with_capacity(at.len()), fresh, more };
+        for seq in at {
+            batch.at.push((seq, open.reader.read_at(&open.connection, *number, seq)?));
+        }
         let plan = lane.plan(batch, now);
         cycle.wrote |= write(&open.connection, *number, before, &plan, now)?;
         open.unpruned |= plan.position.settled_to != before.settled_to;
@@ -373,9 +381,7 @@ impl Engine {
     /// and with them the consumers, end before the store is closed.
     pub(super) fn finish(mut self) -> Result<()> {
         let served = std::mem::take(&mut self.served);
-        let Some(open) = &mut self.open else {
-            return Ok(());
-        };
+        let Some(open) = &mut self.open else { return Ok(()) };
         let mut result = Ok(());
         for mut served in served {
             if let Phase::Running { lane, number, .. } = &served.phase {
@@ -405,27 +411,6 @@ fn running(served: &mut Served) -> Option<&mut Lane> {
         Phase::Running { lane, .. } => Some(lane),
         _ => None,
     }
-}
-
-fn read(
-    open: &mut Open,
-    number: i64,
-    topics: &crate::topics::Topics,
-    wants: super::lane::Wants,
-) -> Result<Batch> {
-    let Open { connection, reader, .. } = open;
-    let mut batch = Batch::default();
-    for seq in wants.at {
-        batch.at.push((seq, reader.read_at(connection, number, seq)?));
-    }
-    match wants.fresh {
-        Some((after, most)) => {
-            let wanted = |topic: &str| topics.contains(topic);
-            batch.more = reader.read_after(connection, after, most, &wanted, &mut batch.fresh)?;
-        }
-        None => batch.more = true,
-    }
-    Ok(batch)
 }
 
 fn write(

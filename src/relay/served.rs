@@ -1,13 +1,14 @@
 //! A subscription as it is served: from standing by to running, and why it halted.
 
 use super::Subscription;
-use super::lane::{Lane, Moment, TickMs, Trouble};
+use super::lane::{Lane, Moment, TickMs, Trouble, Wants};
 use super::lock::Lock;
 use super::subscription::Start;
 use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handoff::{Hello, Welcome};
-use crate::id::{Incarnation, StoreId, SubscriptionId};
+use crate::id::{Incarnation, Seq, StoreId, SubscriptionId};
+use crate::store::log::{LogRow, Reader};
 use crate::store::subscription::{SubscriptionRow, SubscriptionState};
 use crate::store::{self, delivery, log, subscription};
 use crate::topics::Topics;
@@ -25,8 +26,26 @@ pub(super) struct Served {
     pub(super) topics: Topics,
     lock: Option<Lock>,
     pub(super) phase: Phase,
+    /// What was read for the cycle that comes.
+    pub(super) ahead: Option<ReadAhead>,
     /// An earlier lane of this process served it: what was under way is no crash.
     opened_before: bool,
+}
+
+/// What a cycle will decide about.
+#[derive(Debug)]
+pub(super) struct ReadAhead {
+    /// Places to be read inside the transaction: exceptions, which others may change.
+    pub(super) at: Vec<Seq>,
+    /// Messages from the log, which nobody changes.
+    pub(super) fresh: Vec<LogRow>,
+    pub(super) more: bool,
+}
+
+impl Default for ReadAhead {
+    fn default() -> Self {
+        Self { at: Vec::new(), fresh: Vec::new(), more: true }
+    }
 }
 
 /// Where a subscription stands with its destination.
@@ -67,7 +86,8 @@ impl Served {
     pub(super) fn new(subscription: Subscription, transport: Box<dyn Transport>) -> Self {
         let topics = subscription.chosen_topics(transport.topics());
         let phase = Phase::Standby { again: TickMs::MIN };
-        Self { subscription, transport, topics, lock: None, phase, opened_before: false }
+        let (lock, ahead) = (None, None);
+        Self { subscription, transport, topics, lock, phase, ahead, opened_before: false }
     }
 
     /// Moves on as far as it can without an answer.
@@ -170,6 +190,27 @@ impl Served {
             Start::Beginning => log::pruned_to(connection),
             Start::Now => log::last_seq(connection),
         }
+    }
+
+    /// Reads what the lane wants from the log, before the write lock is taken.
+    pub(super) fn read_ahead(
+        &mut self,
+        connection: &Connection,
+        reader: &mut Reader,
+        closing: bool,
+        now: Moment,
+    ) -> Result<()> {
+        self.ahead = None;
+        let Phase::Running { lane, .. } = &mut self.phase else { return Ok(()) };
+        let wants = if closing { None } else { lane.wants(now) };
+        let Some(Wants { at, fresh }) = wants else { return Ok(()) };
+        let mut ahead = ReadAhead { at, ..ReadAhead::default() };
+        if let Some((after, most)) = fresh {
+            let wanted = |topic: &str| self.topics.contains(topic);
+            ahead.more = reader.read_after(connection, after, most, &wanted, &mut ahead.fresh)?;
+        }
+        self.ahead = Some(ahead);
+        Ok(())
     }
 
     /// Something came from the transport. What an earlier incarnation's transport says about

@@ -4,7 +4,7 @@ use super::{read_one, run};
 use crate::error::Result;
 use crate::id::{Fingerprint, MessageId, Seq, StoreId};
 use crate::limits;
-use crate::message::{Parts, fingerprint};
+use crate::message::{Envelope, Parts, fingerprint};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 use std::sync::Arc;
@@ -77,6 +77,23 @@ pub(crate) struct LogRow {
     pub(crate) expires_at_ms: Option<i64>,
     pub(crate) revision: i64,
     pub(crate) content: Content,
+}
+
+impl LogRow {
+    /// The message as it stands in the log, before any attempt.
+    pub(crate) fn into_envelope(self) -> Option<Envelope> {
+        let Content::Whole(fingerprint, parts) = self.content else { return None };
+        Some(Envelope {
+            seq: self.seq,
+            id: self.id,
+            revision: self.revision,
+            fingerprint,
+            attempt: 0,
+            after: 0,
+            created_at_ms: self.created_at_ms,
+            parts,
+        })
+    }
 }
 
 /// What a row holds, as far as this subscription is concerned.

@@ -72,9 +72,7 @@ impl Function {
                 settler.settle(ticket, Outcome::Blocked);
                 continue;
             }
-            let Ok(_permit) = self.permits.acquire().await else {
-                return;
-            };
+            let Ok(_permit) = self.permits.acquire().await else { return };
             // On a task of its own, so that a panic is a failure of this message alone.
             let outcome = match self.runtime.spawn((self.call)(envelope)).await {
                 Ok(Ok(())) => Outcome::delivered(),

@@ -55,9 +55,7 @@ pub(crate) fn files(folder: &str, endings: &[&str]) -> Vec<Source> {
 
 fn collect(folder: &str, endings: &[&str], found: &mut Vec<Source>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let Ok(entries) = fs::read_dir(root.join(folder)) else {
-        return;
-    };
+    let Ok(entries) = fs::read_dir(root.join(folder)) else { return };
     for entry in entries {
         let entry = entry.expect("a folder of the repository can be listed");
         let name = entry.file_name().to_string_lossy().into_owned();

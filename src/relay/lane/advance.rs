@@ -43,9 +43,7 @@ impl Lane {
             .collect();
         let mut skipped_through = 0;
         for seq in done {
-            let Some(exception) = self.exceptions.remove(&seq) else {
-                continue;
-            };
+            let Some(exception) = self.exceptions.remove(&seq) else { continue };
             settled.insert(seq, seq);
             if exception.standing == Standing::Skipped {
                 skipped_through = seq;

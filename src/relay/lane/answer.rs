@@ -169,9 +169,7 @@ impl Lane {
 
     /// A retryable failure: the message becomes an exception that waits, or a dead letter.
     fn failed(&mut self, seq: Seq, delay: Option<i64>, error: String, now: Moment) {
-        let Some((id, key, mut counts)) = self.counts(seq) else {
-            return;
-        };
+        let Some((id, key, mut counts)) = self.counts(seq) else { return };
         counts.failures += 1;
         if self.was_alone_in_doubt(seq) {
             counts.lost = counts.lost.saturating_sub(1);
@@ -186,18 +184,14 @@ impl Lane {
 
     /// A failure for good.
     fn refused(&mut self, seq: Seq, reason: &'static str, detail: String, now: Moment) {
-        let Some((_, _, mut counts)) = self.counts(seq) else {
-            return;
-        };
+        let Some((_, _, mut counts)) = self.counts(seq) else { return };
         counts.failures += 1;
         self.bury(seq, counts, reason, Some(detail), now);
     }
 
     /// An attempt got no answer although the destination answers others.
     fn lost(&mut self, seq: Seq, now: Moment) {
-        let Some((id, key, mut counts)) = self.counts(seq) else {
-            return;
-        };
+        let Some((id, key, mut counts)) = self.counts(seq) else { return };
         counts.lost += 1;
         if counts.lost >= self.settings.retry.crashes_allowed() {
             let error = "no answer, attempt after attempt".to_string();
@@ -248,9 +242,7 @@ impl Lane {
         error: Option<String>,
         now: Moment,
     ) {
-        let Some((id, key, _)) = self.counts(seq) else {
-            return;
-        };
+        let Some((id, key, _)) = self.counts(seq) else { return };
         self.bury_unread(seq, (id, key, counts), reason, error, now);
     }
 
@@ -307,9 +299,7 @@ impl Lane {
 
     /// A message comes back without a verdict on it.
     fn land(&mut self, seq: Seq, blocked: bool, why: Again, now: Moment) {
-        let Some((_, key, _)) = self.counts(seq) else {
-            return;
-        };
+        let Some((_, key, _)) = self.counts(seq) else { return };
         self.leave_the_air(seq);
         if let Some(key) = key {
             self.keys.rest(key, seq);

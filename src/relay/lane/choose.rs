@@ -164,12 +164,8 @@ impl Lane {
             }
             _ => return Go::Wait,
         };
-        let State::Idle { blocked, .. } = state else {
-            return Go::Wait;
-        };
-        let Some(key) = self.key_of(seq) else {
-            return Go::Send;
-        };
+        let State::Idle { blocked, .. } = state else { return Go::Wait };
+        let Some(key) = self.key_of(seq) else { return Go::Send };
         self.may_follow(key, seq, blocked, going)
     }
 

@@ -80,17 +80,11 @@ impl Lane {
         envelopes: &mut Vec<Envelope>,
         now: Moment,
     ) {
-        let Some((id, key, counts)) = self.counts(seq) else {
-            return;
-        };
-        let Some(row) = row.filter(|row| row.id == id) else {
-            return self.gone(seq, now);
-        };
+        let Some((id, key, counts)) = self.counts(seq) else { return };
+        let Some(row) = row.filter(|row| row.id == id) else { return self.gone(seq, now) };
         let state = self.window.get(&seq).map(|flight| flight.state);
         let state = state.or_else(|| self.exceptions.get(&seq).map(|exception| exception.state));
-        let Some(State::Idle { blocked, .. }) = state else {
-            return;
-        };
+        let Some(State::Idle { blocked, .. }) = state else { return };
         let go = key.map_or(Go::Send, |key| self.may_follow(key, seq, blocked, &Going::default()));
         match go {
             Go::Wait => {}
@@ -151,9 +145,7 @@ impl Lane {
             self.bury_unread(seq, (id, key, counts), reason, Some(error), now);
             return true;
         }
-        let Content::Whole(_, parts) = &row.content else {
-            return true;
-        };
+        let Content::Whole(_, parts) = &row.content else { return true };
         let go = key.map_or(Go::Send, |key| self.may_follow(key, seq, false, &Going::default()));
         self.stalled = go != Go::Send && self.exceptions.len() >= self.settings.max_exceptions;
         if self.stalled {
@@ -216,13 +208,9 @@ impl Lane {
     }
 
     fn send(&mut self, row: LogRow, request: u64, envelopes: &mut Vec<Envelope>, now: Moment) {
-        let Content::Whole(fingerprint, parts) = row.content else {
-            return;
-        };
+        let Content::Whole(fingerprint, parts) = row.content else { return };
         let seq = row.seq;
-        let Some((id, key, counts)) = self.counts(seq) else {
-            return;
-        };
+        let Some((id, key, counts)) = self.counts(seq) else { return };
         let attempt = counts.attempts + 1;
         let after = key.map_or(0, |key| self.keys.predecessor(key, seq));
         self.record_attempt(seq, attempt, request);
@@ -277,9 +265,7 @@ impl Lane {
     }
 
     fn park(&mut self, seq: Seq, (id, key): (MessageId, Option<KeyHash>), now: Moment) {
-        let Some((_, _, counts)) = self.counts(seq) else {
-            return;
-        };
+        let Some((_, _, counts)) = self.counts(seq) else { return };
         let exception = Exception {
             id,
             key,

@@ -73,9 +73,7 @@ impl Statements {
 
     /// The consumer has merged what this request carried. Says which skips it knows now.
     pub(super) fn confirmed(&mut self, request: u64) -> Vec<Seq> {
-        let Some(stated) = self.carried.remove(&request) else {
-            return Vec::new();
-        };
+        let Some(stated) = self.carried.remove(&request) else { return Vec::new() };
         self.unconfirmed.subtract(&stated);
         let known: Vec<Seq> =
             self.skips.iter().copied().filter(|seq| stated.contains(*seq)).collect();
