@@ -5,6 +5,7 @@
 
 use super::lane::{Batch, Lane, Moment, Plan, Sending, TickMs};
 use super::served::{Phase, ReadAhead, Served};
+use super::share::Share;
 use crate::clock::millis;
 use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
@@ -19,12 +20,8 @@ use std::time::Duration;
 
 /// Rows deleted or appended by one cycle at the most: no cycle keeps others waiting for long.
 const SLICE: i64 = 512;
-/// While others write, the write lock is left free so many times longer than it was held: SQLite's
-/// busy handler sleeps longer with every try, so whoever meets a taken lock twice waits for long.
-const BREATHS: i64 = 4;
-/// And for so long at the least, and at the most.
-const SHORTEST_BREATH_MS: i64 = 1;
-const LONGEST_BREATH_MS: i64 = 20;
+/// A cycle with fewer messages than this follows the others' own commits and crowds nobody.
+const CROWDING: usize = 32;
 /// Somebody who wrote so lately will write again.
 const LATELY_MS: i64 = 100;
 /// How long skips, replacements and such are remembered.
@@ -47,7 +44,7 @@ pub(super) struct Engine {
     served: Vec<Served>,
     keep_settled_ms: i64,
     others_wrote: TickMs,
-    free_until: TickMs,
+    share: Share,
     retry_open: TickMs,
     failures: u32,
     closing: bool,
@@ -88,7 +85,7 @@ impl Engine {
             served: Vec::new(),
             keep_settled_ms: 0,
             others_wrote: TickMs::MIN / 2,
-            free_until: TickMs::MIN,
+            share: Share::new(),
             retry_open: TickMs::MIN,
             failures: 0,
             closing: false,
@@ -178,14 +175,14 @@ impl Engine {
             self.open = Some(Open::new(&self.database, connection)?);
         }
         self.progress(sinks, now)?;
-        if now.tick < self.free_until {
-            return Ok(Next::At(self.free_until));
+        let free_at = millis(self.share.free_at());
+        if now.tick < free_at {
+            return Ok(Next::At(free_at));
         }
         if self.has_work(now) {
-            let held_ms = self.cycle(sinks, now)?;
-            if now.tick - self.others_wrote < LATELY_MS {
-                let breath = (BREATHS * held_ms).clamp(SHORTEST_BREATH_MS, LONGEST_BREATH_MS);
-                self.free_until = self.now().tick + breath;
+            let (locked, messages) = self.cycle(sinks, now)?;
+            if messages >= CROWDING && now.tick - self.others_wrote < LATELY_MS {
+                self.share.held(locked, self.database.now().tick);
             }
             return Ok(Next::Now);
         }
@@ -226,16 +223,15 @@ impl Engine {
 
     /// One IMMEDIATE transaction: check the epochs, decide, write, commit; then send (rule 6). New
     /// messages are read before it, so that the lock is not held for that: the log is append-only,
-    /// and the commit that follows syncs every frame that was visible. Says how long it held the
-    /// write lock, in milliseconds.
-    fn cycle(&mut self, sinks: &[Sink], now: Moment) -> Result<i64> {
-        let Some(open) = &mut self.open else { return Ok(0) };
+    /// and the commit that follows syncs every frame that was visible. Says when it took the lock, and how many messages went.
+    fn cycle(&mut self, sinks: &[Sink], now: Moment) -> Result<(Duration, usize)> {
+        let Some(open) = &mut self.open else { return Ok((Duration::MAX, 0)) };
         open.file.check(self.database.path())?;
         for served in &mut self.served {
             served.read_ahead(&open.connection, &mut open.reader, self.closing, now)?;
         }
         transaction::begin(&open.connection)?;
-        let locked = millis(self.database.now().tick);
+        let locked = self.database.now().tick;
         let keep_from = now.wall_ms - self.keep_settled_ms;
         let worked = Self::work(open, &mut self.served, self.closing, keep_from, now);
         let cycle = match worked {
@@ -251,13 +247,14 @@ impl Engine {
         } else {
             transaction::rollback(&open.connection)?;
         }
-        let held = millis(self.database.now().tick) - locked;
+        let mut messages = 0;
         for (index, hello, sending) in cycle.send {
+            messages += sending.envelopes.len();
             if let (Some(served), Some(sink)) = (self.served.get(index), sinks.get(index)) {
                 send(served, hello, sending, sink);
             }
         }
-        Ok(held)
+        Ok((locked, messages))
     }
 
     fn work(

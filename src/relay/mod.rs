@@ -10,6 +10,7 @@ mod lane;
 mod lock;
 mod served;
 mod settings;
+mod share;
 mod subscription;
 
 pub use subscription::{Start, Subscription};
