@@ -1,0 +1,98 @@
+//! The main job: two programs, two databases, and kills at random moments.
+//!
+//! ```sh
+//! cargo run --release --example handoff
+//! ```
+//!
+//! A producer places orders in `shop.db`, a worker ships them from `warehouse.db`. Both are real
+//! processes, killed again and again while they work and started again. Then both databases are
+//! audited with plain SQL: every committed order has its shipment, and none has two. It exits with
+//! status 1 if that is not so, and keeps the databases.
+//!
+//! The seed makes the plan of the kills the same again; what the operating system does with it is
+//! never the same.
+
+#[path = "handoff/audit.rs"]
+mod audit;
+#[path = "handoff/plan.rs"]
+mod plan;
+#[path = "handoff/program.rs"]
+mod program;
+#[path = "handoff/progress.rs"]
+mod progress;
+#[path = "handoff/role.rs"]
+mod role;
+#[path = "handoff/run.rs"]
+mod run;
+mod shop;
+
+use audit::Audit;
+use run::{Run, Wish};
+use shop::Outcome;
+use shop::arguments::Arguments;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+const USAGE: &str = "handoff [--kills K] [--orders N] [--seed S] [--json]";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1).peekable();
+    // The children are this program, too.
+    let outcome = match arguments.peek().map(String::as_str) {
+        Some("producer") => role::producer(arguments.skip(1)),
+        Some("worker") => role::worker(arguments.skip(1)),
+        _ => handoff(Arguments::new(USAGE, arguments)),
+    };
+    shop::exit_code(outcome)
+}
+
+fn handoff(mut arguments: Arguments) -> Outcome<()> {
+    let directory = tempfile::Builder::new().prefix("handoff-").tempdir()?;
+    let wish = Wish {
+        kills: arguments.optional("--kills")?.unwrap_or(20),
+        orders: arguments.optional("--orders")?.unwrap_or(20_000).max(1),
+        seed: arguments.optional("--seed")?.unwrap_or_else(any_seed),
+        shop: directory.path().join("shop.db"),
+        warehouse: directory.path().join("warehouse.db"),
+    };
+    let json = arguments.flag("--json");
+    arguments.finish()?;
+    eprintln!("seed {}", wish.seed);
+
+    let began = now();
+    let mut run = Run::new(&wish);
+    let outcome = run.finish().and_then(|()| audit(&run, &wish, began, json));
+    drop(run);
+    if outcome.is_err() {
+        eprintln!("the databases are kept in {}", directory.keep().display());
+    }
+    outcome
+}
+
+fn audit(run: &Run<'_>, wish: &Wish, began: Instant, json: bool) -> Outcome<()> {
+    let audit = Audit::of(&wish.shop, &wish.warehouse, run.kills())?;
+    eprintln!("{:.1} s", began.elapsed().as_secs_f64());
+    print!("{}", audit.table());
+    if json {
+        println!("{}", serde_json::to_string(&audit)?);
+    }
+    if !audit.is_clean() {
+        return Err(format!("the audit failed\n{}", audit.complaints.join("\n")).into());
+    }
+    Ok(())
+}
+
+fn any_seed() -> u64 {
+    RandomState::new().build_hasher().finish() % 1_000_000
+}
+
+#[allow(clippy::disallowed_methods, reason = "a program's own clock; the library asks its door")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[allow(clippy::disallowed_methods, reason = "a program may sleep; the library asks its door")]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
