@@ -62,17 +62,24 @@ fn handoff(mut arguments: Arguments) -> Outcome<()> {
 
     let began = now();
     let mut run = Run::new(&wish);
-    let outcome = run.finish().and_then(|()| audit(&run, &wish, began, json));
+    let ran = run.finish();
+    let kills = run.kills();
+    // Its children go with it: nobody writes any more.
     drop(run);
+    eprintln!("{:.1} s", began.elapsed().as_secs_f64());
+    if let Err(error) = &ran {
+        eprintln!("{error}");
+    }
+    let outcome = audit(&wish, kills, json).and(ran);
     if outcome.is_err() {
         eprintln!("the databases are kept in {}", directory.keep().display());
     }
     outcome
 }
 
-fn audit(run: &Run<'_>, wish: &Wish, began: Instant, json: bool) -> Outcome<()> {
-    let audit = Audit::of(&wish.shop, &wish.warehouse, run.kills())?;
-    eprintln!("{:.1} s", began.elapsed().as_secs_f64());
+/// Also after a run that failed: what it left is what matters then.
+fn audit(wish: &Wish, kills: u64, json: bool) -> Outcome<()> {
+    let audit = Audit::of(&wish.shop, &wish.warehouse, kills)?;
     print!("{}", audit.table());
     if json {
         println!("{}", serde_json::to_string(&audit)?);
