@@ -23,8 +23,10 @@ pub(super) const SET_RANGE: &str =
 pub(super) const PRUNE: &str = "DELETE FROM inbox_seen WHERE source = ?1 AND seq BETWEEN ?2 AND ?3";
 pub(super) const SEEN_AT: &str =
     "SELECT id, revision, fingerprint, reply FROM inbox_seen WHERE source = ?1 AND seq = ?2";
+/// By the index, which has the places in order; the primary key would be walked from its start.
 pub(super) const SEEN_ID: &str = "SELECT seq, revision, fingerprint, reply \
-    FROM inbox_seen WHERE source = ?1 AND id = ?2 ORDER BY seq LIMIT 1";
+    FROM inbox_seen INDEXED BY inbox_seen_id_idx \
+    WHERE source = ?1 AND id = ?2 ORDER BY seq LIMIT 1";
 pub(super) const REMEMBER: &str = "INSERT INTO inbox_seen \
     (source, seq, id, revision, fingerprint, reply) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 pub(super) const COUNT: &str = "UPDATE inbox_source SET high = max(high, ?2), \

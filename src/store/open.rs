@@ -7,6 +7,7 @@ use super::{Context, schema};
 use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use std::path::Path;
 use std::time::Duration;
 
@@ -117,6 +118,9 @@ pub(crate) fn open(database: &Database, role: Role) -> Result<Connection> {
     let mut connection = database.connect().doing(&what)?;
     connection.busy_timeout(BUSY_TIMEOUT).doing(&what)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    // The plan that is asserted in a test is the plan that runs: without this, SQLite may prepare a
+    // statement anew for every value that is bound to it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).doing(&what)?;
     check_version()?;
     let component = match role {
         Role::Outbox => schema::Component::Outbox,

@@ -14,6 +14,8 @@ pub(super) struct Keys(HashMap<KeyHash, Chain>);
 struct Chain {
     unsettled: BTreeSet<Seq>,
     at_rest: BTreeSet<Seq>,
+    /// The exceptions among them.
+    set_aside: BTreeSet<Seq>,
 }
 
 impl Keys {
@@ -22,6 +24,11 @@ impl Keys {
         let chain = self.0.entry(key).or_default();
         chain.unsettled.insert(seq);
         chain.at_rest.insert(seq);
+    }
+
+    /// It is an exception.
+    pub(super) fn set_aside(&mut self, key: KeyHash, seq: Seq) {
+        self.0.entry(key).or_default().set_aside.insert(seq);
     }
 
     /// It was sent, or acknowledged.
@@ -45,6 +52,7 @@ impl Keys {
         if let Entry::Occupied(mut chain) = self.0.entry(key) {
             chain.get_mut().unsettled.remove(&seq);
             chain.get_mut().at_rest.remove(&seq);
+            chain.get_mut().set_aside.remove(&seq);
             if chain.get().unsettled.is_empty() {
                 chain.remove();
             }
@@ -75,9 +83,9 @@ impl Keys {
         chain.into_iter().flat_map(move |chain| chain.unsettled.range(..seq).rev().copied())
     }
 
-    /// The unsettled messages of the key after this place, in order.
+    /// The exceptions of the key after this place, in order.
     pub(super) fn behind(&self, key: KeyHash, seq: Seq) -> impl Iterator<Item = Seq> {
         let chain = self.0.get(&key);
-        chain.into_iter().flat_map(move |chain| chain.unsettled.range(seq + 1..).copied())
+        chain.into_iter().flat_map(move |chain| chain.set_aside.range(seq + 1..).copied())
     }
 }

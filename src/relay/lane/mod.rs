@@ -221,6 +221,7 @@ impl Lane {
             && let Some(key) = exception.key
         {
             self.keys.add(key, seq);
+            self.keys.set_aside(key, seq);
         }
         self.exceptions.insert(seq, exception);
     }
