@@ -45,8 +45,9 @@ pub(super) fn handler(
     {
         return Err(error);
     }
-    // A rollback under our feet: what comes next would commit on its own.
-    if connection.is_autocommit() {
+    // A rollback under our feet: what comes next would commit on its own. And an open statement
+    // keeps its snapshot: once somebody else has written, no transaction could begin any more.
+    if connection.is_autocommit() || connection.is_busy() {
         return Ok(Ran::Escaped);
     }
     match result {
