@@ -8,6 +8,7 @@ use crate::transaction::{InTransaction, sealed};
 use rusqlite::Connection;
 use std::fmt;
 use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// The transaction a handler's effect becomes part of, and the message it is for.
 ///
@@ -40,12 +41,28 @@ impl<'a> Effect<'a> {
         part: impl FnOnce(&Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         transaction::nested(self.connection)?;
-        let value = part(self);
-        match &value {
-            Ok(_) => transaction::release_nested(self.connection)?,
-            Err(_) => transaction::undo_nested(self.connection)?,
+        match catch_unwind(AssertUnwindSafe(|| part(self))) {
+            Ok(Ok(value)) => {
+                transaction::release_nested(self.connection)?;
+                Ok(value)
+            }
+            Ok(Err(failure)) => {
+                self.undo()?;
+                Err(failure)
+            }
+            Err(panic) => {
+                self.undo()?;
+                resume_unwind(panic)
+            }
         }
-        value
+    }
+
+    /// Undoes a part, unless all is undone already: a full disk, a rollback.
+    fn undo(&self) -> Result<()> {
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        transaction::undo_nested(self.connection)
     }
 }
 
