@@ -5,7 +5,7 @@ use super::handlers::Prepared;
 use super::memory::Remembered;
 use super::run::{self, ESCAPED, Ran};
 use super::{Admission, Claim, Inbox, Open, Seen, admit};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::failure::Failure;
 use crate::handoff::{Applied, Outcome, Request, Ticket};
 use crate::id::{KeyHash, Seq};
@@ -58,7 +58,7 @@ impl Inbox {
     /// # Errors
     ///
     /// When the database fails (full, busy, broken). Nothing that was not answered took effect,
-    /// unless the kind is [`ErrorKind::Unknown`].
+    /// unless the kind is [`ErrorKind::Unknown`](crate::ErrorKind::Unknown).
     pub fn process(
         &mut self,
         request: &Request,
@@ -80,11 +80,10 @@ impl Inbox {
             failed_keys: HashSet::new(),
             escaped: HashSet::new(),
         };
-        let mut most = self.batch;
         loop {
             let mut outcomes = Vec::new();
             let failed_before = work.failed_keys.clone();
-            let result = self.transaction(&mut work, most, &mut outcomes);
+            let result = self.transaction(&mut work, &mut outcomes);
             match self.keep_or_drop(result) {
                 Ok(Ended::Fenced) => return Ok(Processed::Fenced),
                 Ok(Ended::Rewound(detail)) => return Ok(Processed::Rewound(detail)),
@@ -95,24 +94,12 @@ impl Inbox {
                 }
                 Ok(Ended::Committed { next }) => {
                     work.next = next;
-                    most = self.batch;
                     for (ticket, outcome) in outcomes {
                         answer(ticket, outcome);
                     }
                     if next == request.envelopes.len() {
                         return Ok(Processed::All);
                     }
-                }
-                // A statement that a handler left open keeps the batch from committing: whose?
-                Err(error) if left_open(&error) && most > 1 => {
-                    self.open = None;
-                    work.failed_keys = failed_before;
-                    most = 1;
-                }
-                Err(error) if left_open(&error) => {
-                    self.open = None;
-                    work.failed_keys = failed_before;
-                    work.escaped.insert(request.envelopes[work.next].seq);
                 }
                 Err(error) => return Err(error),
             }
@@ -123,14 +110,13 @@ impl Inbox {
     fn transaction(
         &mut self,
         work: &mut Work<'_>,
-        most: usize,
         outcomes: &mut Vec<(Ticket, Outcome)>,
     ) -> Result<Ended> {
         self.connect()?;
         let open = self.open.as_ref().expect("opened just now");
         open.file_check(&self.database)?;
         transaction::begin(&open.connection)?;
-        let ended = self.run(open, work, most, outcomes);
+        let ended = self.run(open, work, outcomes);
         match ended {
             Ok((Ended::Committed { next }, true)) => {
                 open.gate.commit(&open.connection)?;
@@ -153,7 +139,6 @@ impl Inbox {
         &self,
         open: &Open,
         work: &mut Work<'_>,
-        most: usize,
         outcomes: &mut Vec<(Ticket, Outcome)>,
     ) -> Result<(Ended, bool)> {
         let connection = &open.connection;
@@ -169,7 +154,7 @@ impl Inbox {
         let first = work.next;
         let mut next = first;
         for envelope in &envelopes[first..] {
-            let full = next - first >= most;
+            let full = next - first >= self.batch;
             if full || next > first && self.is_over_time(began) {
                 break;
             }
@@ -381,10 +366,4 @@ enum Decided {
     Outcome(Outcome),
     Rewound(String),
     Escaped,
-}
-
-/// A write statement that was not stepped to its end keeps the transaction from committing
-/// (<https://sqlite.org/lang_transaction.html>).
-pub(super) fn left_open(error: &Error) -> bool {
-    error.kind() == ErrorKind::Busy && error.to_string().contains("SQL statements in progress")
 }
