@@ -131,7 +131,10 @@ impl Preparers {
 
     /// The work to do before this message's transaction, if there is any.
     pub(crate) fn start(&self, envelope: &Envelope) -> Option<Preparing> {
-        self.0.get(envelope.topic()).map(|prepare| prepare(envelope.clone()))
+        let prepare = Arc::clone(self.0.get(envelope.topic())?);
+        let envelope = envelope.clone();
+        // Called where the future runs, so that a panic of the call is caught there too.
+        Some(Box::pin(async move { prepare(envelope).await }))
     }
 }
 

@@ -216,7 +216,10 @@ impl Outbox {
     /// Whether this is the database the outbox was opened on; says whether it is bounded.
     fn check_host(&self, connection: &Connection) -> Result<bool> {
         self.inner.file.check(self.inner.database.path())?;
-        let found = log::store(connection).map_err(|error| wrong_database(Some(error)))?;
+        let found = log::store(connection).map_err(|error| match error.kind() {
+            ErrorKind::Sqlite => wrong_database(Some(error)),
+            _ => error,
+        })?;
         let found = found.filter(|store| store.id == self.inner.store);
         let found = found.ok_or_else(|| wrong_database(None))?;
         if !self.inner.host_checked.swap(true, Ordering::Relaxed) {

@@ -22,7 +22,7 @@ pub(super) const READ_AT: &str = "SELECT seq, version, id, topic, key, headers, 
     created_at_ms, expires_at_ms, checksum, payload FROM outbox_message WHERE seq = ?1";
 pub(super) const REPLACEMENT: &str = "SELECT revision, headers, content_type, checksum, payload \
     FROM outbox_replacement WHERE subscription = ?1 AND seq = ?2 AND id = ?3";
-pub(super) const STORE: &str = "SELECT uuid, bounded FROM outbox_store WHERE one = 1";
+pub(super) const STORE: &str = "SELECT uuid, bounded FROM main.outbox_store WHERE one = 1";
 pub(super) const ADOPT: &str = "UPDATE outbox_store SET uuid = ?1 WHERE one = 1";
 pub(super) const NEXT_DUE: &str = "SELECT min(due_at_ms) FROM outbox_scheduled";
 pub(super) const APPEND_DUE: &str = "INSERT INTO outbox_message \

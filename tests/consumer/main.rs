@@ -3,4 +3,6 @@
 mod clock;
 mod effects;
 mod escape;
+mod prepare;
+mod together;
 mod world;

@@ -4,6 +4,7 @@ use super::{Lane, Standing, State};
 use crate::id::Seq;
 use crate::store::delivery::Change;
 use crate::watermark::Ranges;
+use std::ops::Bound::{Excluded, Included};
 
 impl Lane {
     /// Moves the position over everything that is settled or an exception; returns what this
@@ -25,7 +26,7 @@ impl Lane {
         self.sent_to = self.sent_to.max(self.settled_to);
         let mut settled = Ranges::new();
         settled.insert(from + 1, self.settled_to);
-        for (seq, _) in self.exceptions.range(from + 1..=self.settled_to.max(from)) {
+        for (seq, _) in self.exceptions.range((Excluded(from), Included(self.settled_to))) {
             settled.remove(*seq);
         }
         self.settle_exceptions(&mut settled);

@@ -1,0 +1,15 @@
+//! The relay as its users see it: what it delivers, when again, what it gives up, and what it
+//! survives.
+//!
+//! Everything runs against real database files. A scripted transport lets a test answer each
+//! attempt as it likes; where a child process is killed, the test binary starts itself again.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests wait for other threads and processes, and measure them, by the real clock"
+)]
+
+mod acknowledgements;
+mod destination;
+mod failures;
+mod order;
+mod stage;
