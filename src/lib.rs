@@ -1,4 +1,4 @@
-#![doc = "A durable outbox with an idempotent consumer, on SQLite."]
+#![doc = include_str!("../README.md")]
 #![cfg_attr(not(feature = "testing"), forbid(unsafe_code))]
 #![cfg_attr(feature = "testing", deny(unsafe_code))]
 #![cfg_attr(docsrs, feature(doc_cfg))]

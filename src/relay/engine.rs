@@ -223,7 +223,8 @@ impl Engine {
 
     /// One IMMEDIATE transaction: check the epochs, decide, write, commit; then send (rule 6). New
     /// messages are read before it, so that the lock is not held for that: the log is append-only,
-    /// and the commit that follows syncs every frame that was visible. Says when it took the lock, and how many messages went.
+    /// and the commit that follows syncs every frame that was visible. Says when it took the lock,
+    /// and how many messages went.
     fn cycle(&mut self, sinks: &[Sink], now: Moment) -> Result<(Duration, usize)> {
         let Some(open) = &mut self.open else { return Ok((Duration::MAX, 0)) };
         open.file.check(self.database.path())?;

@@ -7,7 +7,8 @@ use crate::limits;
 use rusqlite::{Connection, params};
 
 pub(super) const ALL: &str = "SELECT seq, id, key_hash, state, attempts, failures, lost, sent, \
-    available_at_ms FROM outbox_delivery WHERE subscription = ?1 ORDER BY seq";
+    available_at_ms, max(0, available_at_ms - updated_at_ms) \
+    FROM outbox_delivery WHERE subscription = ?1 ORDER BY seq";
 /// Never over a row that a person has changed meanwhile: those bump the epoch, which is checked in
 /// the same transaction.
 pub(super) const WAIT: &str = "INSERT INTO outbox_delivery (subscription, seq, id, key_hash, \
@@ -76,6 +77,8 @@ pub(crate) struct ExceptionRow {
     pub(crate) counts: Counts,
     pub(crate) sent: bool,
     pub(crate) available_at_ms: i64,
+    /// How long it was to wait when that was written.
+    pub(crate) longest_wait_ms: i64,
 }
 
 /// What was tried: three numbers that mean three things.
@@ -140,6 +143,7 @@ pub(crate) fn all(connection: &Connection, subscription: i64) -> Result<Vec<Exce
             counts: Counts { attempts: row.get(4)?, failures: row.get(5)?, lost: row.get(6)? },
             sent: row.get(7)?,
             available_at_ms: row.get(8)?,
+            longest_wait_ms: row.get(9)?,
         })
     })
 }

@@ -80,30 +80,6 @@ fn a_silent_destination_is_left_alone_and_no_message_is_blamed() {
 }
 
 #[test]
-fn an_outage_is_remembered_by_the_next_relay() {
-    let mut shop = Shop::open();
-    shop.put([plain(1)]);
-    let (script, mut mail) = scripted();
-    let relay = shop.serve(main_line(), script);
-    for outage in 1..=4 {
-        mail.next().settler.unreachable("connection refused");
-        shop.until(|stats| stats.outages == outage);
-        shop.clock.pass(MINUTE);
-    }
-    // The fifth waits for 800 ms; the clock is not turned on.
-    mail.next().settler.unreachable("connection refused");
-    shop.until(|stats| stats.outages == 5);
-    relay.stop();
-    let (script, mut mail) = scripted();
-    let relay = shop.serve(main_line(), script);
-    assert!(mail.next_within(millis(200)).is_none(), "the wait goes on");
-    mail.next().ack();
-    let stats = shop.until(|stats| stats.delivered == 1);
-    assert_eq!(stats.outages, 0);
-    relay.stop();
-}
-
-#[test]
 fn a_clock_that_jumped_back_does_not_lengthen_an_outage() {
     let mut shop = Shop::open();
     shop.put([plain(1)]);

@@ -7,6 +7,7 @@
     clippy::disallowed_methods,
     reason = "tests wait for other threads and processes, and measure them, by the real clock"
 )]
+#![allow(dead_code, unused_imports, reason = "helpers are shared by plays to come")]
 
 mod acknowledgements;
 mod destination;

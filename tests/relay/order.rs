@@ -141,36 +141,6 @@ fn a_retry_above_the_position_waits_for_its_time_after_a_new_epoch() {
 }
 
 #[test]
-fn an_exception_never_overtakes_an_earlier_message_of_its_key_after_a_new_epoch() {
-    let mut shop = Shop::open();
-    shop.put([keyed("k", 1)]);
-    let (script, mut mail) = scripted_inbox();
-    let relay = shop.serve(main_line().retry(quick()), script);
-    let first = mail.next();
-    shop.put([keyed("k", 2), keyed("j", 3)]);
-    let others = mail.take_next(2);
-    // Its request is lost while the first is still under way, and a person does something.
-    assert_eq!(others[0].envelope.after(), 1);
-    others[1].refuse();
-    shop.until(|stats| stats.dead == 1);
-    drop(others);
-    shop.until(|stats| stats.waiting == 1);
-    shop.operator().dead_letters("main").unwrap().redrive_all().unwrap();
-    let mut order = Vec::new();
-    while let Some(letter) = mail.next_within(super::stage::millis(300)) {
-        if letter.number() == 2 && !order.contains(&1) {
-            assert_eq!(letter.envelope.after(), 1, "it has to say that it follows");
-        }
-        order.push(letter.number());
-        letter.ack();
-    }
-    let first_of = |number| order.iter().position(|one| *one == number);
-    assert!(first_of(1) < first_of(2), "{order:?}");
-    drop(first);
-    relay.stop();
-}
-
-#[test]
 fn two_redriven_messages_of_one_key_both_arrive_in_order() {
     let mut shop = Shop::open();
     shop.put((1..=3).map(|number| keyed("k", number)));

@@ -55,6 +55,8 @@ impl Lane {
         self.statements.lost(request, now.tick);
         let open = self.under_way(request);
         match trouble {
+            // Old news: what it was about has been dealt with.
+            _ if open.is_empty() && self.flying > 0 => {}
             Some(trouble) => self.outage(&open, trouble, now),
             None if open.is_empty() => {}
             None => self.out_of_time(open, now),
@@ -314,7 +316,12 @@ impl Lane {
             exception.why_again = why;
             self.due.remove(&(exception.due, seq));
             exception.due = now.tick;
-            if exception.standing == Standing::Waiting {
+            let (id, key) = (exception.id, exception.key);
+            if blocked {
+                exception.standing = Standing::Parked;
+                self.freed.insert(seq);
+                self.change(Change::Park { seq, id, key }, now);
+            } else if exception.standing == Standing::Waiting {
                 self.due.insert((now.tick, seq));
             }
         }
@@ -338,8 +345,12 @@ impl Lane {
     pub(super) fn wake_key(&mut self, key: KeyHash, seq: Seq) {
         for follower in self.keys.behind(key, seq) {
             if let Some(exception) = self.exceptions.get(&follower) {
-                if exception.standing == Standing::Parked {
-                    self.freed.insert(follower);
+                match exception.standing {
+                    Standing::Parked => drop(self.freed.insert(follower)),
+                    Standing::Waiting if matches!(exception.state, State::Idle { .. }) => {
+                        self.due.insert((exception.due, follower));
+                    }
+                    _ => {}
                 }
                 // Behind one that waits or is dead nobody moves.
                 if exception.standing != Standing::Skipped {

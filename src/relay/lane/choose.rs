@@ -1,6 +1,6 @@
 //! Which messages may go now (rule 21), and what has to be read for it.
 
-use super::{Doubt, Keys, Lane, Moment, Standing, State, Wants};
+use super::{Doubt, Exception, Keys, Lane, Moment, Standing, State, Wants};
 use crate::id::{KeyHash, Seq};
 use std::collections::{BTreeSet, HashSet};
 
@@ -51,7 +51,8 @@ impl Lane {
     }
 
     fn has_doubtful(&self) -> bool {
-        self.exceptions.values().any(|one| one.doubtful && one.standing == Standing::Waiting)
+        let doubtful = |one: &Exception| one.doubtful && one.standing == Standing::Waiting;
+        self.exceptions.range(..=self.cursor).any(|(_, one)| doubtful(one))
     }
 
     fn end_doubt(&mut self) {
@@ -76,6 +77,8 @@ impl Lane {
         let due = self.due.iter().take_while(|(due, _)| *due <= now.tick).map(|(_, seq)| *seq);
         let mut candidates: BTreeSet<Seq> = again.chain(due).collect();
         candidates.extend(self.freed.iter().copied());
+        // What is not read yet may have to go first.
+        candidates.retain(|seq| *seq <= self.cursor);
         if doubtful_first {
             let run = self.doubt.map_or(0, |run| run.to);
             candidates.retain(|seq| match self.exceptions.get(seq) {

@@ -181,7 +181,7 @@ impl Lane {
             settings,
         };
         for row in exceptions {
-            lane.adopt(&row, after_crash, longest, now);
+            lane.adopt(&row, after_crash, now);
         }
         let doubtful = lane.sent_to > lane.settled_to
             || lane.exceptions.values().any(|exception| exception.doubtful);
@@ -195,9 +195,9 @@ impl Lane {
         lane
     }
 
-    fn adopt(&mut self, row: &ExceptionRow, after_crash: bool, longest: i64, now: Moment) {
-        // A clock that jumped must not make a message wait for years (rule of the clamp).
-        let wait = (row.available_at_ms - now.wall_ms).clamp(0, longest);
+    fn adopt(&mut self, row: &ExceptionRow, after_crash: bool, now: Moment) {
+        // A clock that jumped must not make a message wait for longer than it was to.
+        let wait = (row.available_at_ms - now.wall_ms).clamp(0, row.longest_wait_ms);
         let exception = Exception {
             id: row.id,
             key: row.key,

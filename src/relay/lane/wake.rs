@@ -7,7 +7,7 @@ impl Lane {
     /// or somebody's commit can bring work.
     pub(crate) fn wakes_at(&self, now: Moment) -> Option<TickMs> {
         let answers = self.deadlines.front().map(|(deadline, ..)| *deadline);
-        let retry = self.due.first().map(|(due, _)| *due);
+        let retry = self.due.iter().find(|(_, seq)| *seq <= self.cursor).map(|(due, _)| *due);
         let rested = self.earliest_rest();
         let sending = [retry, rested, self.statements.due()];
         let sending = sending.into_iter().flatten().min();

@@ -1,4 +1,5 @@
-//! A transport that delivers nothing: it hands every request to the test, which answers as it likes.
+//! A transport that delivers nothing: it hands every request to the test, which answers as it
+//! likes.
 
 use super::{PATIENCE, millis};
 use std::collections::VecDeque;
