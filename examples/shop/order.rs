@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) const TOPIC: &str = "order.placed";
 
-/// How many articles there are. Each is a key: its orders are shipped in the order of their commits.
+/// How many articles there are. Each is a key: its orders ship in the order of their commits.
 pub(crate) const SKUS: u64 = 20;
 
 /// An order, as it travels.

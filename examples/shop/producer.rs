@@ -41,7 +41,8 @@ impl Producer {
         let outbox = Outbox::open(&self.db)?;
         let mut db = Connection::open(&self.db)?;
         db.execute_batch(
-            "CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, sku TEXT, quantity INTEGER)",
+            "CREATE TABLE IF NOT EXISTS orders \
+             (id INTEGER PRIMARY KEY, sku TEXT, quantity INTEGER)",
         )?;
         let placed = "SELECT coalesce(max(id), 0) FROM orders";
         let first: i64 = db.query_row(placed, [], |row| row.get(0))?;
