@@ -12,8 +12,6 @@ mod id;
 mod inbox;
 pub mod limits;
 mod message;
-#[cfg(test)]
-mod model;
 pub mod operator;
 mod outbox;
 mod relay;

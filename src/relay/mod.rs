@@ -6,10 +6,10 @@
 
 mod drive;
 mod engine;
-pub(crate) mod lane;
+mod lane;
 mod lock;
 mod served;
-pub(crate) mod settings;
+mod settings;
 mod share;
 mod subscription;
 
