@@ -126,7 +126,8 @@ impl Lane {
         found.insert(seq);
         let Some(key) = self.key_of(seq) else { return };
         going.0.insert(seq);
-        for follower in self.keys.behind(key, seq) {
+        // Between here and one that is not reached yet there may be others of the key.
+        for follower in self.keys.behind(key, seq).take_while(|seq| *seq <= self.cursor) {
             let parked = self.exceptions.get(&follower).is_some_and(|exception| {
                 exception.standing == Standing::Parked
                     && matches!(exception.state, State::Idle { blocked: false, .. })
