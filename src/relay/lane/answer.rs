@@ -344,19 +344,19 @@ impl Lane {
     /// Followers of this one may be free now.
     pub(super) fn wake_key(&mut self, key: KeyHash, seq: Seq) {
         for follower in self.keys.behind(key, seq) {
-            if let Some(exception) = self.exceptions.get(&follower) {
-                match exception.standing {
-                    Standing::Parked => drop(self.freed.insert(follower)),
-                    Standing::Waiting if matches!(exception.state, State::Idle { .. }) => {
-                        self.due.insert((exception.due, follower));
-                    }
-                    _ => {}
-                }
-                // Behind one that waits or is dead nobody moves.
-                if exception.standing != Standing::Skipped {
-                    break;
-                }
+            let Some(exception) = self.exceptions.get(&follower) else { continue };
+            if !matches!(exception.state, State::Idle { .. }) {
+                // Under way or acknowledged: it holds nobody back.
+                continue;
             }
+            match exception.standing {
+                Standing::Parked => drop(self.freed.insert(follower)),
+                Standing::Waiting => drop(self.due.insert((exception.due, follower))),
+                Standing::Dead => {}
+                Standing::Skipped => continue,
+            }
+            // Behind one that is at rest nobody moves.
+            break;
         }
     }
 

@@ -2,6 +2,8 @@
 
 use super::frozen::moment;
 use super::{Batch, Lane, Wants};
+use crate::failure::Failure;
+use crate::handoff::{Outcome, Ticket};
 use crate::id::{Fingerprint, Incarnation, KeyHash, MessageId, Seq, SubscriptionId};
 use crate::message::Parts;
 use crate::relay::settings::Settings;
@@ -9,6 +11,7 @@ use crate::retry::RetryPolicy;
 use crate::store::delivery::{Counts, ExceptionRow, Standing};
 use crate::store::log::{Content, LogRow};
 use crate::store::subscription::{Bound, Doubt, Outage, SubscriptionRow, SubscriptionState};
+use crate::transport::Answer;
 use std::time::Duration;
 
 const EPOCH: Incarnation = Incarnation { epoch: 1, nonce: 1 };
@@ -83,6 +86,11 @@ impl Served {
         let sent = self.lane.plan(batch, now).send.map(|sending| sending.envelopes);
         sent.into_iter().flatten().map(|one| (one.seq, one.after)).collect()
     }
+
+    fn answer(&mut self, seq: Seq, attempt: u32, outcome: Outcome) {
+        let ticket = Ticket { seq, id: id(seq), attempt };
+        self.lane.answered(Answer { incarnation: EPOCH, ticket, outcome }, moment(NOW));
+    }
 }
 
 fn row(seq: Seq) -> LogRow {
@@ -99,5 +107,20 @@ fn what_is_not_read_yet_is_not_jumped_over() {
     let exceptions = [(1, Standing::Waiting), (3, Standing::Parked)];
     let mut served = Served::open(3, 1, &exceptions);
     assert_eq!(served.cycle(), [(1, 0), (2, 1)]);
+    assert_eq!(served.cycle(), [(3, 2)]);
+}
+
+#[test]
+fn one_that_waits_for_two_is_woken_by_the_last() {
+    let failed = || Outcome::Failed(Failure::retry("no"));
+    let mut served = Served::open(3, 0, &[]);
+    assert_eq!(served.cycle(), [(1, 0), (2, 1), (3, 2)]);
+    served.answer(2, 1, failed());
+    served.answer(3, 1, failed());
+    assert_eq!(served.cycle(), [(2, 1), (3, 2)]);
+    served.answer(2, 2, Outcome::delivered());
+    served.answer(3, 2, Outcome::Blocked);
+    assert_eq!(served.cycle(), [], "1 is under way still");
+    served.answer(1, 1, Outcome::delivered());
     assert_eq!(served.cycle(), [(3, 2)]);
 }
