@@ -1,7 +1,6 @@
-//! Single decisions of a lane; `model` has the interleavings.
+//! Single decisions of a lane.
 
-use super::frozen::moment;
-use super::{Batch, Lane, Wants};
+use super::{Batch, Lane, Moment, Wants};
 use crate::failure::Failure;
 use crate::handoff::{Outcome, Ticket};
 use crate::id::{Fingerprint, Incarnation, KeyHash, MessageId, Seq, SubscriptionId};
@@ -17,6 +16,10 @@ use std::time::Duration;
 const EPOCH: Incarnation = Incarnation { epoch: 1, nonce: 1 };
 /// Nothing waits, and no answer is overdue.
 const NOW: i64 = 1_000_000;
+
+fn moment(tick: i64) -> Moment {
+    Moment { tick, wall_ms: tick }
+}
 
 fn id(seq: Seq) -> MessageId {
     MessageId::from_bytes([u8::try_from(seq).unwrap(); 16])
