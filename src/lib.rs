@@ -1,4 +1,30 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # A tour of the types
+//!
+//! **The producer.** [`Outbox::enqueue`] takes a [`Message`] and a transaction of yours
+//! ([`InTransaction`]: a `Transaction`, a `Savepoint`, an [`Effect`]). [`AsyncOutbox`] is for async
+//! callers: many of them share one durable commit. What an enqueue costs and refuses is in
+//! [`limits`] and [`ErrorKind`].
+//!
+//! **The consumer.** [`Inbox::on`] takes a handler for a topic. A handler gets an [`Effect`] (the
+//! transaction, and the [`Envelope`] of the message) and a [`Payload`]: [`Json`] of your type, or
+//! the bytes. It returns what is to be remembered, or a [`Failure`]; every error converts into a
+//! retryable one. [`Inbox::receive`] is for senders that have no outbox of ours.
+//!
+//! **In between.** A [`Relay`] serves one or more [`Subscription`]s of one outbox, each over a
+//! [`Transport`]: [`transport::Local`] into an inbox of this process, [`transport::function()`]
+//! into any async function, or your own, which answers each message with an [`Outcome`]. A
+//! [`RetryPolicy`] says when a failed message is tried again, and when it is a dead letter.
+//!
+//! **The person.** An [`Operator`] lists what is stuck and why, redrives, skips and replaces dead
+//! letters, pauses, bounds and rewinds subscriptions, and counts.
+//!
+//! **The ground.** A [`Database`] is a path and how it is opened, with the clock and the randomness
+//! that are used; a path converts into one. [`Durability`] says what a connection's settings promise.
+//! Everything that fails returns an [`Error`], with its [`ErrorKind`] and what to do next.
+//!
+//! [`Outcome`]: transport::Outcome
 #![cfg_attr(not(feature = "testing"), forbid(unsafe_code))]
 #![cfg_attr(feature = "testing", deny(unsafe_code))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
