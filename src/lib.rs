@@ -21,7 +21,7 @@
 //! letters, pauses, bounds and rewinds subscriptions, and counts.
 //!
 //! **The ground.** A [`Database`] is a path and how it is opened, with the clock and the randomness
-//! that are used; a path converts into one. [`Durability`] says what a connection's settings promise.
+//! that are used; a path converts into one. [`Durability`] says what a connection promises.
 //! Everything that fails returns an [`Error`], with its [`ErrorKind`] and what to do next.
 //!
 //! [`Outcome`]: transport::Outcome
