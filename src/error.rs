@@ -29,7 +29,7 @@ pub struct Error {
 pub enum ErrorKind {
     /// The file, its directory or its rights are not what is needed.
     Environment,
-    /// The file is no SQLite database.
+    /// The file is no SQLite database, or a damaged one.
     NotADatabase,
     /// The database can be read but not written.
     ReadOnly,
@@ -61,11 +61,11 @@ pub enum ErrorKind {
     Rewound,
     /// The consumer's store went back in time.
     ConsumerRewound,
-    /// Another relay took over the subscription.
+    /// Another relay took over the subscription. Reserved: a relay that is fenced opens anew.
     Fenced,
-    /// There is no such subscription or dead letter.
+    /// There is no such subscription or dead letter, or the log was emptied past the place.
     NotFound,
-    /// The worker behind this handle has stopped.
+    /// The worker behind this handle has stopped, or the closure it ran panicked.
     Stopped,
     /// SQLite refused for another reason; the source says which.
     Sqlite,

@@ -26,7 +26,7 @@ pub struct Hello {
 pub enum Welcome {
     /// The incarnation is registered; nobody else is listened to.
     Registered {
-        /// The largest place the consumer has seen, or was told to be settled.
+        /// The largest place the consumer has applied, or was told to be settled.
         high: Seq,
     },
     /// Another incarnation is registered: a later one, or a copy's.

@@ -109,7 +109,7 @@ impl MessageId {
 /// same epochs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Incarnation {
-    /// Grows by one with every opening, redrive, skip and replace.
+    /// Grows with every opening, and with every change by a person: redrive, skip, replace, pause.
     pub epoch: i64,
     /// Random for every opening.
     pub nonce: i64,

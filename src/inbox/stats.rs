@@ -13,7 +13,7 @@ pub struct SourceStats {
     pub store: StoreId,
     /// Over which subscription.
     pub subscription: SubscriptionId,
-    /// The largest place seen, or told to be settled.
+    /// The largest place applied, or told to be settled.
     pub high: Seq,
     /// Messages whose effect was committed.
     pub applied: i64,

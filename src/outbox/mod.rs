@@ -68,7 +68,8 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// When the file cannot be opened or written, is no database, or has a newer schema.
+    /// When the file cannot be opened or written, is no database, has a newer schema, or a journal
+    /// mode that survives no crash.
     pub fn open(database: impl Into<Database>) -> Result<Self> {
         let database = database.into();
         let connection = store::open(&database, Role::Outbox)?;

@@ -114,7 +114,8 @@ impl Relay {
     }
 
     /// Runs until nothing is left to deliver but dead letters and what waits behind them; for
-    /// tests, and for programs that end.
+    /// tests, and for programs that end. Paused subscriptions have nothing to deliver, and halted
+    /// ones neither as long as others are served.
     ///
     /// # Errors
     ///
