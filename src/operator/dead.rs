@@ -27,8 +27,8 @@ pub struct DeadLetter {
     pub failures: u32,
     /// How often an attempt got no answer, or took the process down.
     pub lost: u32,
-    /// Why it is dead, in a word or two: `too many failures`, `refused by the handler`, `no answer`,
-    /// `crash loop`, `malformed`, `expired`, or what the consumer refused it for.
+    /// Why it is dead, in a word or two: `too many failures`, `refused by the handler`,
+    /// `no answer`, `crash loop`, `malformed`, `expired`, or what the consumer refused it for.
     pub reason: String,
     /// What was said last.
     pub last_error: Option<String>,
@@ -188,7 +188,8 @@ impl<'a> DeadLetters<'a> {
 
     /// Puts new content in its place, as the next revision of the same message, and delivers that.
     /// Exactly one revision is ever applied; [`replaced`](Self::replaced) says which. Topic, key
-    /// and id stay; of `message` only payload, content type and headers count. Returns the revision.
+    /// and id stay; of `message` only payload, content type and headers count. Returns the
+    /// revision.
     ///
     /// # Errors
     ///

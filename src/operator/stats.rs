@@ -11,15 +11,15 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubscriptionStats {
-    /// How old the oldest message is that is neither settled nor dead: the one to alert on. A delayed
-    /// message joins the log with the age it has since its enqueue.
+    /// How old the oldest message is that is neither settled nor dead: the one to alert on. A
+    /// delayed message joins the log with the age it has since its enqueue.
     pub oldest_pending_age: Option<Duration>,
     /// The subscription's name.
     pub name: String,
     /// Whether it is served.
     pub state: SubscriptionState,
-    /// Messages after the position, of all topics, and waiting or parked exceptions: an upper bound,
-    /// because an exception after the position counts twice.
+    /// Messages after the position, of all topics, and waiting or parked exceptions: an upper
+    /// bound, because an exception after the position counts twice.
     pub pending: i64,
     /// Places after the position that may have been sent: an upper bound of what is under way.
     pub in_flight: i64,

@@ -57,8 +57,8 @@ impl Subscription {
     }
 
     /// Takes these topics: words joined by dots, `*` for any one word, `>` at the end for one or
-    /// more of any. Without this: the topics the transport takes. Other topics than before count for
-    /// what is read from now on.
+    /// more of any. Without this: the topics the transport takes. Changed topics count
+    /// for what is read after the change.
     pub fn topics(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.topics = Some(patterns.into_iter().map(Into::into).collect());
         self
