@@ -382,19 +382,26 @@ impl Engine {
         let Some(open) = &mut self.open else { return Ok(()) };
         let mut result = Ok(());
         for mut served in served {
-            if let Phase::Running { lane, number, .. } = &served.phase {
-                let (number, incarnation) = (*number, lane.incarnation());
-                let what = "close a subscription";
-                let closed = store::write(&mut open.connection, what, |transaction| {
-                    subscription::close(transaction, number, incarnation)
-                });
-                result = result.and(closed);
-            }
+            result = result.and(close(&mut open.connection, &served));
             drop(std::mem::replace(&mut served.phase, Phase::Closed));
             served.release();
         }
         result
     }
+}
+
+/// Notes that nothing of ours was under way, if the subscription is ours: running, or paused.
+fn close(connection: &mut Connection, served: &Served) -> Result<()> {
+    store::write(connection, "close a subscription", |transaction| match &served.phase {
+        Phase::Running { lane, number, .. } => {
+            subscription::close(transaction, *number, lane.incarnation())
+        }
+        Phase::Resting { .. } => {
+            let row = subscription::find(transaction, &served.subscription.name)?;
+            row.map_or(Ok(()), |row| subscription::close(transaction, row.number, row.incarnation))
+        }
+        _ => Ok(()),
+    })
 }
 
 /// What one cycle did.

@@ -142,6 +142,11 @@ impl Served {
         now: Moment,
     ) -> Result<Phase> {
         let name = self.subscription.name.clone();
+        // Looking whether it is still paused must not cost a commit.
+        let rests = |row: SubscriptionRow| row.state != SubscriptionState::Active;
+        if subscription::find(connection, &name)?.is_some_and(rests) {
+            return Ok(Phase::Resting { again: now.tick + RESTING_MS });
+        }
         let nonce = i64::from_le_bytes(database.random());
         let new_id = SubscriptionId::from_bytes(database.random());
         let was_clean = store::write(connection, "open a subscription", |transaction| {

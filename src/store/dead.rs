@@ -125,6 +125,7 @@ pub(crate) fn skip(
         return Ok(false);
     }
     run(connection, NOTE_SKIP, parameters, what)?;
+    run(connection, super::delivery::RETURN_BYTES, [subscription, seq], what)?;
     run(connection, PASSED, [subscription, seq], what)?;
     super::log::prune_settled(connection, seq)?;
     Ok(true)

@@ -24,6 +24,7 @@ const STATEMENTS: &[&str] = &[
     delivery::PARK,
     delivery::BURY,
     delivery::SEND,
+    delivery::RETURN_BYTES,
     delivery::SETTLE,
     delivery::DROP_SKIPPED,
     delivery::APPLIED,

@@ -13,4 +13,5 @@ mod acknowledgements;
 mod destination;
 mod failures;
 mod order;
+mod paused;
 mod stage;
