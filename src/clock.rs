@@ -61,6 +61,11 @@ impl Entropy for System {
     }
 }
 
+/// Sleeps, where there is nobody to wake the thread: waiting for another program's lock.
+pub(crate) fn nap(time: Duration) {
+    std::thread::sleep(time);
+}
+
 /// Milliseconds since 1970 of a system time; times before 1970 count as 1970.
 pub(crate) fn wall_ms(time: SystemTime) -> WallMs {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();

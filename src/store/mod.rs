@@ -5,6 +5,7 @@
 //! [`write`]), so that what belongs together is committed together. It decides nothing: what to
 //! write is decided by `relay::lane` and `inbox::admit`.
 
+mod busy;
 pub(crate) mod dead;
 pub(crate) mod delivery;
 pub(crate) mod gate;

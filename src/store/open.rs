@@ -3,17 +3,15 @@
 //! Every pragma is read back: SQLite ignores the ones it does not know, and answers `wal` to a
 //! switch whose commit failed.
 
-use super::{Context, schema};
+use super::{Context, busy, schema};
 use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use std::path::Path;
-use std::time::Duration;
 
 /// The first SQLite without the WAL-reset bug (<https://sqlite.org/wal.html#walresetbug>).
 const OLDEST_SQLITE: i32 = 3_051_003;
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENT_CACHE: usize = 64;
 
 /// Which side of the handoff a connection serves.
@@ -116,7 +114,7 @@ impl FileIdentity {
 pub(crate) fn open(database: &Database, role: Role) -> Result<Connection> {
     let what = format!("open {}", database.path().display());
     let mut connection = database.connect().doing(&what)?;
-    connection.busy_timeout(BUSY_TIMEOUT).doing(&what)?;
+    connection.busy_handler(Some(busy::wait)).doing(&what)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     // The plan that is asserted in a test is the plan that runs: without this, SQLite may prepare a
     // statement anew for every value that is bound to it.

@@ -10,6 +10,7 @@
 #![allow(dead_code, unused_imports, reason = "helpers are shared by plays to come")]
 
 mod acknowledgements;
+mod crowd;
 mod destination;
 mod failures;
 mod order;
