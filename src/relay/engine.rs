@@ -269,12 +269,14 @@ impl Engine {
         if !closing && open.next_due_ms.is_some_and(|due| due <= now.wall_ms) {
             cycle.wrote |= log::append_due(&open.connection, now.wall_ms, SLICE)? > 0;
             open.next_due_ms = log::next_due(&open.connection)?;
-            for lane in all.iter_mut().filter_map(Served::lane_mut) {
-                lane.look_again();
-            }
+            cycle.appended = true;
         }
         for (index, served) in all.iter_mut().enumerate() {
             Self::work_one(open, served, index, &mut cycle, now)?;
+            // After the lane took what was read before: that ends where the log ended then.
+            if let Some(lane) = served.lane_mut().filter(|_| cycle.appended) {
+                lane.look_again();
+            }
         }
         cycle.wrote |= prune(open, keep_from_ms, now)?;
         Ok(cycle)
@@ -408,6 +410,8 @@ fn close(connection: &mut Connection, served: &Served) -> Result<()> {
 #[derive(Default)]
 struct Cycle {
     wrote: bool,
+    /// The log has grown by messages that became due.
+    appended: bool,
     send: Vec<(usize, Hello, Sending)>,
 }
 

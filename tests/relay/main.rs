@@ -15,4 +15,5 @@ mod destination;
 mod failures;
 mod order;
 mod paused;
+mod scheduled;
 mod stage;
