@@ -27,7 +27,7 @@ impl Lane {
         if room == 0 {
             return None;
         }
-        let at = self.candidates(room, now);
+        let mut at = self.candidates(room, now);
         let space = self.settings.window.saturating_sub(self.window.len());
         let bytes = self.settings.window_bytes.saturating_sub(self.window_bytes);
         let in_doubt = self.doubt.is_none_or(|run| self.cursor < run.to);
@@ -37,6 +37,10 @@ impl Lane {
             let rows = if alone { ROWS_PER_PROBE } else { (room - at.len()).min(space) };
             (self.cursor, (rows, bytes.min(self.settings.batch_bytes)))
         });
+        if at.is_empty() && fresh.is_none() && self.destination.forget_silent() {
+            // Everybody that may go was tried alone: begin again with the first.
+            at = self.candidates(room, now);
+        }
         let statement = at.is_empty() && fresh.is_none() && self.statements.is_due(now.tick);
         (statement || !at.is_empty() || fresh.is_some()).then_some(Wants { at, fresh })
     }
@@ -101,9 +105,6 @@ impl Lane {
         }
         for seq in held {
             self.hold(seq);
-        }
-        if found.is_empty() && self.destination.is_probing() && !self.more {
-            self.destination.forget_silent();
         }
         found.into_iter().collect()
     }

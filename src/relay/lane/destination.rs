@@ -96,9 +96,9 @@ impl Destination {
         self.silent.contains(&seq)
     }
 
-    /// Everybody was tried alone: begin again with the first.
-    pub(super) fn forget_silent(&mut self) {
-        self.silent.clear();
+    /// Forgets who went alone and got no answer; says whether anybody did.
+    pub(super) fn forget_silent(&mut self) -> bool {
+        !std::mem::take(&mut self.silent).is_empty()
     }
 
     pub(super) fn outage(&self) -> Outage {

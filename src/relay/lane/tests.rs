@@ -25,14 +25,32 @@ fn id(seq: Seq) -> MessageId {
     MessageId::from_bytes([u8::try_from(seq).unwrap(); 16])
 }
 
-/// A lane over a log of `last` messages of one key.
+/// All of one key but the fourth.
+fn key(seq: Seq) -> &'static str {
+    if seq == 4 { "b" } else { "a" }
+}
+
+/// How a store stands that a lane is opened on.
+#[derive(Default)]
+struct Stands<'a> {
+    last: Seq,
+    settled_to: Seq,
+    sent_to: Seq,
+    waiting: &'a [Seq],
+    parked: &'a [Seq],
+    dead: &'a [Seq],
+    /// A process died, with all that waits under way.
+    crashed: bool,
+}
+
 struct Served {
     lane: Lane,
     last: Seq,
+    now: Moment,
 }
 
 impl Served {
-    fn open(last: Seq, settled_to: Seq, exceptions: &[(Seq, Standing)]) -> Self {
+    fn open(stands: &Stands<'_>) -> Self {
         let retry = RetryPolicy::default().first_delay(Duration::ZERO);
         let settings = Settings {
             name: "test".into(),
@@ -51,8 +69,8 @@ impl Served {
             id: SubscriptionId::from_bytes([1; 16]),
             topics: ">".into(),
             state: SubscriptionState::Active,
-            settled_to,
-            sent_to: last,
+            settled_to: stands.settled_to,
+            sent_to: stands.sent_to,
             acked_to: 0,
             incarnation: EPOCH,
             closed_cleanly: true,
@@ -61,24 +79,37 @@ impl Served {
             bound: Bound::default(),
             pending_bytes: 0,
         };
-        let exception = |(seq, standing): &(Seq, Standing)| ExceptionRow {
-            seq: *seq,
-            id: id(*seq),
-            key: Some(KeyHash::of("a")),
-            standing: *standing,
-            counts: Counts::default(),
-            sent: false,
-            available_at_ms: 0,
-            longest_wait_ms: 0,
+        let exception = |standing| {
+            move |seq: &Seq| ExceptionRow {
+                seq: *seq,
+                id: id(*seq),
+                key: Some(KeyHash::of(key(*seq))),
+                standing,
+                counts: Counts::default(),
+                sent: stands.crashed && standing == Standing::Waiting,
+                available_at_ms: 0,
+                longest_wait_ms: 0,
+            }
         };
-        let exceptions = exceptions.iter().map(exception).collect();
-        let lane = Lane::open(settings, &row, exceptions, Vec::new(), false, moment(NOW));
-        Self { lane, last }
+        let waiting = stands.waiting.iter().map(exception(Standing::Waiting));
+        let parked = stands.parked.iter().map(exception(Standing::Parked));
+        let dead = stands.dead.iter().map(exception(Standing::Dead));
+        let exceptions = waiting.chain(parked).chain(dead).collect();
+        let crashed = stands.crashed;
+        let lane = Lane::open(settings, &row, exceptions, Vec::new(), crashed, moment(NOW));
+        Self { lane, last: stands.last, now: moment(NOW) }
+    }
+
+    /// Nobody answers in time, and the wait after that is over.
+    fn hears_nothing(&mut self) {
+        self.now = moment(self.now.tick + 100_000);
+        self.lane.tick(self.now);
+        self.now = moment(self.now.tick + 100_000);
     }
 
     /// A cycle; says what it sends: each place, and what it has to come after.
     fn cycle(&mut self) -> Vec<(Seq, Seq)> {
-        let now = moment(NOW);
+        let now = self.now;
         let Wants { at, fresh } = self.lane.wants(now).unwrap_or_default();
         let mut batch = Batch { more: true, ..Batch::default() };
         batch.at = at.into_iter().map(|seq| (seq, Some(row(seq)))).collect();
@@ -92,12 +123,12 @@ impl Served {
 
     fn answer(&mut self, seq: Seq, attempt: u32, outcome: Outcome) {
         let ticket = Ticket { seq, id: id(seq), attempt };
-        self.lane.answered(Answer { incarnation: EPOCH, ticket, outcome }, moment(NOW));
+        self.lane.answered(Answer { incarnation: EPOCH, ticket, outcome }, self.now);
     }
 }
 
 fn row(seq: Seq) -> LogRow {
-    let key = Some("a".into());
+    let key = Some(key(seq).into());
     let (headers, content_type) = (None, None);
     let parts = Parts { topic: "t".into(), key, headers, content_type, payload: Vec::new() };
     let content = Content::Whole(Fingerprint(seq), parts);
@@ -107,8 +138,10 @@ fn row(seq: Seq) -> LogRow {
 #[test]
 fn what_is_not_read_yet_is_not_jumped_over() {
     // 2 was under way when the last incarnation ended: it is read again, after 1 and before 3.
-    let exceptions = [(1, Standing::Waiting), (3, Standing::Parked)];
-    let mut served = Served::open(3, 1, &exceptions);
+    let (waiting, parked) = (&[1], &[3]);
+    let stands =
+        Stands { last: 3, settled_to: 1, sent_to: 3, waiting, parked, ..Stands::default() };
+    let mut served = Served::open(&stands);
     assert_eq!(served.cycle(), [(1, 0), (2, 1)]);
     assert_eq!(served.cycle(), [(3, 2)]);
 }
@@ -116,7 +149,7 @@ fn what_is_not_read_yet_is_not_jumped_over() {
 #[test]
 fn one_that_waits_for_two_is_woken_by_the_last() {
     let failed = || Outcome::Failed(Failure::retry("no"));
-    let mut served = Served::open(3, 0, &[]);
+    let mut served = Served::open(&Stands { last: 3, ..Stands::default() });
     assert_eq!(served.cycle(), [(1, 0), (2, 1), (3, 2)]);
     served.answer(2, 1, failed());
     served.answer(3, 1, failed());
@@ -126,4 +159,15 @@ fn one_that_waits_for_two_is_woken_by_the_last() {
     assert_eq!(served.cycle(), [], "1 is under way still");
     served.answer(1, 1, Outcome::delivered());
     assert_eq!(served.cycle(), [(3, 2)]);
+}
+
+#[test]
+fn silence_does_not_end_while_there_is_more_to_read() {
+    let stands = Stands { last: 2, sent_to: 1, crashed: true, ..Stands::default() };
+    let mut served = Served::open(&stands);
+    for _ in 0..4 {
+        // 2 is not read before the doubtful run is over.
+        assert_eq!(served.cycle(), [(1, 0)]);
+        served.hears_nothing();
+    }
 }
