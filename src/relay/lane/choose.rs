@@ -27,7 +27,7 @@ impl Lane {
         if room == 0 {
             return None;
         }
-        let mut at = self.candidates(room, now);
+        let mut at = self.candidates(room, self.doubt.is_some(), now);
         let space = self.settings.window.saturating_sub(self.window.len());
         let bytes = self.settings.window_bytes.saturating_sub(self.window_bytes);
         let in_doubt = self.doubt.is_none_or(|run| self.cursor < run.to);
@@ -37,9 +37,11 @@ impl Lane {
             let rows = if alone { ROWS_PER_PROBE } else { (room - at.len()).min(space) };
             (self.cursor, (rows, bytes.min(self.settings.batch_bytes)))
         });
-        if at.is_empty() && fresh.is_none() && self.destination.forget_silent() {
-            // Everybody that may go was tried alone: begin again with the first.
-            at = self.candidates(room, now);
+        if at.is_empty() && fresh.is_none() {
+            // Everybody that may go was tried alone: begin again with the first. And nobody of the
+            // doubtful run may go: then whoever may goes before it, alone like them.
+            let again = self.destination.forget_silent() || self.doubt.is_some();
+            at = if again { self.candidates(room, false, now) } else { at };
         }
         let statement = at.is_empty() && fresh.is_none() && self.statements.is_due(now.tick);
         (statement || !at.is_empty() || fresh.is_some()).then_some(Wants { at, fresh })
@@ -54,17 +56,24 @@ impl Lane {
         self.doubt.is_some() || self.destination.is_probing()
     }
 
+    /// Whether an exception has to be tried alone. One that its key holds back keeps no other key
+    /// waiting.
     fn has_doubtful(&self) -> bool {
         let doubtful = |one: &Exception| one.doubtful && one.standing == Standing::Waiting;
-        self.exceptions.range(..=self.cursor).any(|(_, one)| doubtful(one))
+        self.exceptions
+            .range(..=self.cursor)
+            .any(|(seq, one)| doubtful(one) && !self.is_held_back(one.key, *seq))
+    }
+
+    fn is_held_back(&self, key: Option<KeyHash>, seq: Seq) -> bool {
+        key.is_some_and(|key| self.keys.held_back(key, seq))
     }
 
     fn end_doubt(&mut self) {
         let Some(run) = self.doubt else { return };
-        let window_open = self
-            .window
-            .iter()
-            .any(|(seq, flight)| *seq <= run.to && !matches!(flight.state, State::Acked { .. }));
+        let window_open = self.window.range(..=run.to).any(|(seq, flight)| {
+            !matches!(flight.state, State::Acked { .. }) && !self.is_held_back(flight.key, *seq)
+        });
         let passed = self.cursor >= run.to || !self.more;
         if self.flying == 0 && passed && !window_open && !self.has_doubtful() {
             self.doubt = None;
@@ -72,18 +81,18 @@ impl Lane {
         }
     }
 
-    /// Places to read again: idle ones of the window, due exceptions, parked ones that are free.
-    fn candidates(&mut self, room: usize, now: Moment) -> Vec<Seq> {
+    /// Places to read again: idle ones of the window, due exceptions, parked ones that are free;
+    /// or only those of them that the process before this one may have died of.
+    fn candidates(&mut self, room: usize, doubtful_only: bool, now: Moment) -> Vec<Seq> {
         let mut going = Going::default();
         let mut found = BTreeSet::new();
-        let doubtful_first = self.doubt.is_some();
         let again = self.again.iter().copied().filter(|seq| self.is_rested(*seq, now));
         let due = self.due.iter().take_while(|(due, _)| *due <= now.tick).map(|(_, seq)| *seq);
         let mut candidates: BTreeSet<Seq> = again.chain(due).collect();
         candidates.extend(self.freed.iter().copied());
         // What is not read yet may have to go first.
         candidates.retain(|seq| *seq <= self.cursor);
-        if doubtful_first {
+        if doubtful_only {
             let run = self.doubt.map_or(0, |run| run.to);
             candidates.retain(|seq| match self.exceptions.get(seq) {
                 Some(exception) => exception.doubtful,

@@ -171,3 +171,22 @@ fn silence_does_not_end_while_there_is_more_to_read() {
         served.hears_nothing();
     }
 }
+
+#[test]
+fn a_doubtful_message_that_its_key_holds_back_holds_back_no_other_key() {
+    let (waiting, dead) = (&[2], &[1]);
+    let stands = Stands { last: 4, settled_to: 2, sent_to: 4, waiting, dead, ..Stands::default() };
+    let mut served = Served::open(&Stands { crashed: true, ..stands });
+    assert_eq!(served.cycle(), [(4, 0)]);
+}
+
+#[test]
+fn the_head_of_a_doubtful_message_goes_before_it() {
+    let stands = Stands { last: 2, settled_to: 2, sent_to: 2, waiting: &[2], ..Stands::default() };
+    let mut served = Served::open(&Stands { settled_to: 0, crashed: true, ..stands });
+    assert_eq!(served.cycle(), [(1, 0)]);
+    let failed = || Outcome::Failed(Failure::retry("no"));
+    served.answer(1, 1, failed());
+    assert_eq!(served.cycle(), [], "the log is read up to 2");
+    assert_eq!(served.cycle(), [(1, 0), (2, 1)]);
+}
