@@ -38,6 +38,8 @@ mod id;
 mod inbox;
 pub mod limits;
 mod message;
+#[cfg(test)]
+mod model;
 pub mod operator;
 mod outbox;
 mod relay;

@@ -6,10 +6,10 @@
 
 mod drive;
 mod engine;
-mod lane;
+pub(crate) mod lane;
 mod lock;
 mod served;
-mod settings;
+pub(crate) mod settings;
 mod share;
 mod subscription;
 

@@ -9,7 +9,7 @@ use crate::store::delivery::{Change, Counts, Standing};
 use crate::transport::{Answer, Outcome};
 
 /// How long a commit that only settles waits for one that also sends.
-const SETTLE_WITHIN_MS: i64 = 10;
+pub(super) const SETTLE_WITHIN_MS: i64 = 10;
 
 impl Lane {
     /// An answer to one message came.
@@ -381,7 +381,7 @@ impl Lane {
         if known == id { self.flying_attempt(seq) } else { None }
     }
 
-    fn flying_attempt(&self, seq: Seq) -> Option<u32> {
+    pub(super) fn flying_attempt(&self, seq: Seq) -> Option<u32> {
         let (state, attempt) = match (self.window.get(&seq), self.exceptions.get(&seq)) {
             (Some(flight), _) => (flight.state, flight.attempt),
             (None, Some(exception)) => (exception.state, exception.counts.attempts),

@@ -22,6 +22,7 @@ pub(crate) enum Trouble {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct Destination {
     failures: u32,
     until: TickMs,
@@ -103,5 +104,17 @@ impl Destination {
 
     pub(super) fn outage(&self) -> Outage {
         Outage { failures: self.failures, until_ms: self.until_wall_ms }
+    }
+}
+
+#[cfg(test)]
+impl Destination {
+    /// Every moment it remembers but the last answer's, for the model, in which time stands still.
+    pub(super) fn freeze(&mut self, instant: impl Fn(TickMs) -> TickMs) -> &mut TickMs {
+        self.until = instant(self.until);
+        self.until_wall_ms = instant(self.until_wall_ms);
+        // Only the first failure and those after it are told apart, but for the length of a wait.
+        self.failures = self.failures.min(2);
+        &mut self.heard
     }
 }

@@ -89,3 +89,13 @@ impl Keys {
         chain.into_iter().flat_map(move |chain| chain.set_aside.range(seq + 1..).copied())
     }
 }
+
+#[cfg(test)]
+impl std::hash::Hash for Keys {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        let sorted: std::collections::BTreeMap<_, _> = self.0.iter().collect();
+        for (key, chain) in sorted {
+            (key, &chain.unsettled, &chain.at_rest, &chain.set_aside).hash(state);
+        }
+    }
+}

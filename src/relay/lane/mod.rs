@@ -12,6 +12,8 @@ mod advance;
 mod answer;
 mod choose;
 mod destination;
+#[cfg(test)]
+pub(crate) mod frozen;
 mod keys;
 mod plan;
 mod statement;
@@ -21,6 +23,8 @@ mod wake;
 mod tests;
 
 pub(crate) use destination::Trouble;
+#[cfg(test)]
+pub(crate) use frozen::Pace;
 pub(crate) use plan::{Batch, Plan, Sending, Wants};
 
 use crate::id::{Incarnation, KeyHash, MessageId, Seq};

@@ -21,6 +21,7 @@ pub(crate) enum Standpoint {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct Statements {
     /// The transport ends in an inbox that merges statements; otherwise nothing is kept.
     wanted: bool,
@@ -110,5 +111,18 @@ impl Statements {
     /// Stop waiting for a message to travel with.
     pub(super) fn hurry(&mut self, now: TickMs) {
         self.due = Some(now);
+    }
+}
+
+#[cfg(test)]
+impl Statements {
+    /// Every moment it remembers, for the model, in which time stands still.
+    pub(super) fn freeze(&mut self, instant: impl Fn(TickMs) -> TickMs) {
+        self.due = self.due.map(instant);
+    }
+
+    /// The requests whose confirmation is awaited.
+    pub(super) fn awaited(&self) -> impl Iterator<Item = u64> {
+        self.carried.keys().copied()
     }
 }
