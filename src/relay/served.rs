@@ -28,6 +28,8 @@ pub(super) struct Served {
     pub(super) phase: Phase,
     /// What was read for the cycle that comes.
     pub(super) ahead: Option<ReadAhead>,
+    /// How often the other side was greeted anew.
+    greeting: u64,
     /// An earlier lane of this process served it: what was under way is no crash.
     opened_before: bool,
 }
@@ -87,7 +89,8 @@ impl Served {
         let topics = subscription.chosen_topics(transport.topics());
         let phase = Phase::Standby { again: TickMs::MIN };
         let (lock, ahead) = (None, None);
-        Self { subscription, transport, topics, lock, phase, ahead, opened_before: false }
+        let (greeting, opened_before) = (0, false);
+        Self { subscription, transport, topics, lock, phase, ahead, greeting, opened_before }
     }
 
     /// Moves on as far as it can without an answer.
@@ -128,7 +131,8 @@ impl Served {
             && *again <= now.tick
         {
             *again = now.tick + lane.settings().ack_timeout_ms.clamp(100, 5_000);
-            self.transport.hello(*hello, Greeter::new(hello.incarnation, sink.clone()));
+            let greeter = Greeter::new(hello.incarnation, self.greeting, sink.clone());
+            self.transport.hello(*hello, greeter);
         }
         Ok(())
     }
@@ -175,7 +179,7 @@ impl Served {
     }
 
     fn greet(
-        &self,
+        &mut self,
         connection: &Connection,
         store: StoreId,
         row: &SubscriptionRow,
@@ -187,6 +191,7 @@ impl Served {
         let skips = delivery::unconfirmed_skips(connection, row.number)?;
         let lane = Box::new(Lane::open(settings, row, exceptions, skips, after_crash, now));
         let hello = Hello { store, subscription: row.id, incarnation: row.incarnation };
+        self.greeting += 1;
         Ok(Phase::Greeting { lane, number: row.number, hello, again: now.tick })
     }
 
@@ -222,7 +227,9 @@ impl Served {
     /// messages counts; what it says about its requests does not.
     pub(super) fn heard(&mut self, event: Event, now: Moment) {
         match event {
-            Event::Welcome(incarnation, welcome) => self.welcomed(incarnation, welcome),
+            // An old answer says where the other side was then: before what it acknowledged since.
+            Event::Welcome { greeting, .. } if greeting != self.greeting => {}
+            Event::Welcome { incarnation, welcome, .. } => self.welcomed(incarnation, welcome),
             Event::Answers(answers) => {
                 if let Some(lane) = self.lane_mut() {
                     for answer in answers {
@@ -258,6 +265,7 @@ impl Served {
         let phase = std::mem::replace(&mut self.phase, Phase::Closed);
         self.phase = match phase {
             Phase::Running { lane, number, hello } => {
+                self.greeting += 1;
                 Phase::Greeting { lane, number, hello, again: now.tick }
             }
             other => other,

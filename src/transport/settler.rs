@@ -12,10 +12,19 @@ pub(crate) type Sink = Arc<dyn Fn(Event) + Send + Sync>;
 /// Something a transport has to say.
 #[derive(Debug)]
 pub(crate) enum Event {
-    Welcome(Incarnation, Welcome),
+    /// The number tells an old answer from one to what was asked last.
+    Welcome {
+        incarnation: Incarnation,
+        greeting: u64,
+        welcome: Welcome,
+    },
     Answers(Vec<Answer>),
     Confirmed(Incarnation, u64),
-    Closed { incarnation: Incarnation, request: u64, unreachable: Option<String> },
+    Closed {
+        incarnation: Incarnation,
+        request: u64,
+        unreachable: Option<String>,
+    },
     Fenced(Incarnation),
     Rewound(Incarnation, String),
 }
@@ -32,17 +41,19 @@ pub(crate) struct Answer {
 #[must_use = "without an answer nothing is delivered"]
 pub struct Greeter {
     incarnation: Incarnation,
+    greeting: u64,
     sink: Sink,
 }
 
 impl Greeter {
-    pub(crate) fn new(incarnation: Incarnation, sink: Sink) -> Self {
-        Self { incarnation, sink }
+    pub(crate) fn new(incarnation: Incarnation, greeting: u64, sink: Sink) -> Self {
+        Self { incarnation, greeting, sink }
     }
 
     /// Passes the other side's answer on.
     pub fn welcome(self, welcome: Welcome) {
-        (self.sink)(Event::Welcome(self.incarnation, welcome));
+        let Self { incarnation, greeting, sink } = self;
+        sink(Event::Welcome { incarnation, greeting, welcome });
     }
 }
 

@@ -13,6 +13,7 @@ mod acknowledgements;
 mod crowd;
 mod destination;
 mod failures;
+mod greetings;
 mod order;
 mod paused;
 mod scheduled;
