@@ -3,7 +3,7 @@
 use super::Inbox;
 use crate::error::Result;
 use crate::id::{Seq, StoreId, SubscriptionId};
-use crate::store::stats;
+use crate::store::{self, stats};
 
 /// One source of a consumer: its counters since the first hello, and the size of its memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,10 @@ impl Inbox {
     /// When the database cannot be read.
     pub fn stats(&mut self) -> Result<Vec<SourceStats>> {
         let consumer = self.consumer.clone();
-        let rows = stats::sources(&self.connect()?.connection, &consumer)?;
+        let connection = &self.connect()?.connection;
+        let rows = store::snapshot(connection, "read the statistics", |connection| {
+            stats::sources(connection, &consumer)
+        })?;
         let source = |row: stats::SourceStatsRow| SourceStats {
             store: StoreId::from_bytes(row.store),
             subscription: SubscriptionId::from_bytes(row.subscription),

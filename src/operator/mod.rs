@@ -169,7 +169,10 @@ impl Operator {
     ///
     /// When the database cannot be read.
     pub fn stats(&self) -> Result<Vec<SubscriptionStats>> {
-        stats::read(&self.connection, self.database.now().wall_ms)
+        let now_ms = self.database.now().wall_ms;
+        store::snapshot(&self.connection, "read the statistics", |connection| {
+            stats::read(connection, now_ms)
+        })
     }
 
     fn set_state(&mut self, name: &str, state: SubscriptionState) -> Result<()> {

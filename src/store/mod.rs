@@ -43,6 +43,16 @@ pub(crate) fn write<T>(
     Ok(value)
 }
 
+/// Runs several reads on one snapshot: what they find belongs together.
+pub(crate) fn snapshot<T>(
+    connection: &Connection,
+    what: &str,
+    work: impl FnOnce(&Connection) -> Result<T>,
+) -> Result<T> {
+    let transaction = connection.unchecked_transaction().doing(what)?;
+    work(&transaction)
+}
+
 /// Maps a statement's error to ours, saying what was being done.
 pub(crate) trait Context<T> {
     fn doing(self, what: &str) -> Result<T>;
