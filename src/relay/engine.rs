@@ -300,7 +300,7 @@ impl Engine {
             served.reopen();
             return Ok(());
         }
-        let before = lane.position();
+        let before = lane.written();
         let ReadAhead { at, fresh, more } = ahead.unwrap_or_default();
         let mut batch = Batch { at: Vec::with_capacity(at.len()), fresh, more };
         for seq in at {

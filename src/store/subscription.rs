@@ -105,6 +105,13 @@ pub(crate) struct SubscriptionRow {
     pub(crate) pending_bytes: i64,
 }
 
+impl SubscriptionRow {
+    pub(crate) fn position(&self) -> Position {
+        let Self { settled_to, sent_to, acked_to, doubt, outage, .. } = *self;
+        Position { settled_to, sent_to, acked_to, doubt, outage }
+    }
+}
+
 /// The message of a doubtful run that is under way alone, and how often it was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Doubt {

@@ -97,7 +97,7 @@ fn a_follower_is_parked_behind_a_dead_letter_through_a_restart() {
     mail.stays_empty();
     shop.until(|stats| stats.parked == 2);
     shop.operator().dead_letters("main").unwrap().redrive_all().unwrap();
-    assert_eq!(mail.acknowledge_all(super::stage::millis(300)), [1, 2, 4]);
+    assert_eq!(mail.acknowledge(3), [1, 2, 4]);
     relay.stop();
 }
 
@@ -113,7 +113,8 @@ fn a_dead_letter_above_the_position_is_not_sent_by_the_next_relay() {
     relay.stop();
     let (script, mut mail) = scripted();
     let relay = shop.serve(main_line(), script);
-    assert_eq!(mail.acknowledge_all(super::stage::millis(300)), [1]);
+    assert_eq!(mail.acknowledge(1), [1]);
+    mail.stays_empty();
     let stats = shop.until(|stats| stats.settled_to == 3);
     assert_eq!((stats.dead, stats.parked, stats.pending), (1, 1, 1));
     relay.stop();
@@ -132,7 +133,8 @@ fn a_retry_above_the_position_waits_for_its_time_after_a_new_epoch() {
     letters[2].refuse();
     shop.until(|stats| stats.waiting == 1 && stats.dead == 1);
     shop.operator().dead_letters("main").unwrap().redrive_all().unwrap();
-    let mut numbers = mail.acknowledge_all(super::stage::millis(300));
+    let mut numbers = mail.acknowledge(2);
+    mail.stays_empty();
     numbers.sort_unstable();
     assert_eq!(numbers, [1, 3], "message 2 waits for an hour");
     let stats = shop.until(|stats| stats.settled_to == 3);
@@ -155,7 +157,7 @@ fn two_redriven_messages_of_one_key_both_arrive_in_order() {
     let relay = shop.serve(main_line(), script);
     shop.until(|stats| stats.epoch == 2);
     shop.operator().dead_letters("main").unwrap().redrive_all().unwrap();
-    assert_eq!(mail.acknowledge_all(super::stage::millis(400)), [1, 2, 3]);
+    assert_eq!(mail.acknowledge(3), [1, 2, 3]);
     shop.until(|stats| stats.waiting == 0 && stats.delivered == 3);
     relay.stop();
 }

@@ -78,6 +78,8 @@ pub(crate) struct Lane {
     destination: Destination,
     doubt: Option<DoubtfulRun>,
     doubt_row: Doubt,
+    /// Where the row of this subscription stands, as the last plan wrote it.
+    written: Position,
     changes: Vec<Change>,
     tally: Tally,
     more: bool,
@@ -176,6 +178,7 @@ impl Lane {
             destination: Destination::new(row.outage, longest, now),
             doubt: None,
             doubt_row: row.doubt,
+            written: row.position(),
             changes: Vec::new(),
             tally: Tally::default(),
             more: true,
@@ -253,6 +256,11 @@ impl Lane {
             doubt: self.doubt_row,
             outage: self.destination.outage(),
         }
+    }
+
+    /// Where it stood after the last commit: answers that came since are in memory only.
+    pub(crate) fn written(&self) -> Position {
+        self.written
     }
 
     /// The incarnation this lane belongs to.

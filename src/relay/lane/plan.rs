@@ -64,9 +64,10 @@ impl Lane {
             Sending { request, statement: self.statements.carry(request), envelopes }
         });
         self.settle_by = None;
+        self.written = self.position();
         Plan {
             changes: std::mem::take(&mut self.changes),
-            position: self.position(),
+            position: self.written,
             tally: std::mem::take(&mut self.tally),
             send,
         }
