@@ -8,6 +8,7 @@ use super::scope::{Rules, Scope};
 use super::state::State;
 use crate::handoff::Welcome;
 use crate::id::Incarnation;
+use crate::relay::lane::{Lane, Pace};
 
 impl State {
     /// Sends a hello, or has it answered at once.
@@ -89,10 +90,16 @@ impl State {
 
     /// `Served::greet_again`: the other side does not listen to this incarnation.
     pub(super) fn fenced(&mut self, incarnation: Incarnation) {
+        let now = Pace::At.moment();
         for relay in self.relays.iter_mut().flatten() {
-            if let Phase::Running(lane) = &relay.phase
-                && lane.incarnation() == incarnation
-            {
+            if relay.lane().map(Lane::incarnation) != Some(incarnation) || !relay.is_running() {
+                continue;
+            }
+            relay.change_lane(|lane| {
+                lane.fenced(now);
+                lane.freeze(now);
+            });
+            if let Phase::Running(lane) = &relay.phase {
                 relay.phase = Phase::Greeting(lane.clone());
                 relay.greeting += 1;
             }

@@ -264,7 +264,8 @@ impl Served {
     fn greet_again(&mut self, now: Moment) {
         let phase = std::mem::replace(&mut self.phase, Phase::Closed);
         self.phase = match phase {
-            Phase::Running { lane, number, hello } => {
+            Phase::Running { mut lane, number, hello } => {
+                lane.fenced(now);
                 self.greeting += 1;
                 Phase::Greeting { lane, number, hello, again: now.tick }
             }

@@ -1,7 +1,6 @@
 //! How the position moves over what is settled (rule 10).
 
 use super::{Lane, Standing, State};
-use crate::id::Seq;
 use crate::store::delivery::Change;
 use crate::watermark::Ranges;
 use std::ops::Bound::{Excluded, Included};
@@ -34,14 +33,8 @@ impl Lane {
     }
 
     fn settle_exceptions(&mut self, settled: &mut Ranges) {
-        let done: Vec<Seq> = self
-            .exceptions
-            .range(..=self.settled_to)
-            .filter(|(_, one)| {
-                matches!(one.state, State::Acked { .. }) || one.standing == Standing::Skipped
-            })
-            .map(|(seq, _)| *seq)
-            .collect();
+        let above = self.done.split_off(&(self.settled_to + 1));
+        let done = std::mem::replace(&mut self.done, above);
         let mut skipped_through = 0;
         for seq in done {
             let Some(exception) = self.exceptions.remove(&seq) else { continue };

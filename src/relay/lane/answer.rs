@@ -53,7 +53,7 @@ impl Lane {
     /// The transport gave a request up: what has no answer yet is unknown.
     pub(crate) fn closed(&mut self, request: u64, trouble: Option<Trouble>, now: Moment) {
         self.statements.lost(request, now.tick);
-        let open = self.under_way(request);
+        let open = self.under_way(|its| its == request);
         match trouble {
             // Old news: what it was about has been dealt with.
             _ if open.is_empty() && self.flying > 0 => {}
@@ -61,6 +61,14 @@ impl Lane {
             None if open.is_empty() => {}
             None => self.out_of_time(open, now),
         }
+    }
+
+    /// The consumer did not listen to us: it looked at nothing that is under way.
+    pub(crate) fn fenced(&mut self, now: Moment) {
+        for seq in self.under_way(|_| true) {
+            self.land(seq, false, Again::Outage, now);
+        }
+        self.statements.all_lost(now.tick);
     }
 
     /// Time has passed: whose answer is overdue?
@@ -338,6 +346,9 @@ impl Lane {
             flight.state = state;
         } else if let Some(exception) = self.exceptions.get_mut(&seq) {
             exception.state = state;
+            if matches!(state, State::Acked { .. }) {
+                self.done.insert(seq);
+            }
         }
     }
 
@@ -390,12 +401,11 @@ impl Lane {
         matches!(state, State::Flying { .. }).then_some(attempt)
     }
 
-    fn under_way(&self, request: u64) -> Vec<Seq> {
-        let flying = |state: &State| *state == State::Flying { request };
-        let window = self.window.iter().filter(|(_, one)| flying(&one.state)).map(|(seq, _)| *seq);
-        let others =
-            self.exceptions.iter().filter(|(_, one)| flying(&one.state)).map(|(seq, _)| *seq);
-        window.chain(others).collect()
+    fn under_way(&self, is_meant: impl Fn(u64) -> bool) -> Vec<Seq> {
+        let flies = |state: State| matches!(state, State::Flying { request } if is_meant(request));
+        let window = self.window.iter().map(|(seq, one)| (*seq, one.state));
+        let others = self.exceptions.iter().map(|(seq, one)| (*seq, one.state));
+        window.chain(others).filter(|(_, state)| flies(*state)).map(|(seq, _)| seq).collect()
     }
 
     pub(super) fn change(&mut self, change: Change, now: Moment) {

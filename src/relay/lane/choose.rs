@@ -1,5 +1,6 @@
 //! Which messages may go now (rule 21), and what has to be read for it.
 
+use super::statement::Standpoint;
 use super::{Doubt, Exception, Keys, Lane, Moment, Standing, State, Wants};
 use crate::id::{KeyHash, Seq};
 use std::collections::{BTreeSet, HashSet};
@@ -20,6 +21,9 @@ impl Lane {
     pub(crate) fn wants(&mut self, now: Moment) -> Option<Wants> {
         if !self.may_send(now) {
             return None;
+        }
+        if self.statements.standpoint() == Standpoint::Behind {
+            return self.statements.is_due(now.tick).then(Wants::default);
         }
         self.end_doubt();
         let alone = self.goes_alone();

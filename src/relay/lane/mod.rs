@@ -63,6 +63,8 @@ pub(crate) struct Lane {
     window: BTreeMap<Seq, Flight>,
     window_bytes: usize,
     exceptions: BTreeMap<Seq, Exception>,
+    /// The exceptions that are acknowledged or skipped: settled once the position has passed them.
+    done: BTreeSet<Seq>,
     /// Who of a key is before whom, window and exceptions together.
     keys: Keys,
     /// In the window and to be sent again.
@@ -168,6 +170,7 @@ impl Lane {
             window: BTreeMap::new(),
             window_bytes: 0,
             exceptions: BTreeMap::new(),
+            done: BTreeSet::new(),
             keys: Keys::default(),
             again: BTreeSet::new(),
             due: BTreeSet::new(),
@@ -222,7 +225,8 @@ impl Lane {
         match exception.standing {
             Standing::Waiting => drop(self.due.insert((exception.due, seq))),
             Standing::Parked => drop(self.freed.insert(seq)),
-            Standing::Dead | Standing::Skipped => {}
+            Standing::Skipped => drop(self.done.insert(seq)),
+            Standing::Dead => {}
         }
         if exception.standing != Standing::Skipped
             && let Some(key) = exception.key

@@ -13,7 +13,7 @@ const LONGEST_WAIT_MS: i64 = 1_000;
 
 /// How far the consumer has been told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standpoint {
+pub(super) enum Standpoint {
     /// It knows all that is settled, or what it does not know fits into one request.
     Current,
     /// Messages must wait for statements to go first (rule 12).
@@ -87,6 +87,14 @@ impl Statements {
     /// This request got no confirmation: what it carried is stated again.
     pub(super) fn lost(&mut self, request: u64, now: TickMs) {
         if self.carried.remove(&request).is_some() {
+            self.due.get_or_insert(now + LONGEST_WAIT_MS);
+        }
+    }
+
+    /// Nothing that was carried so far was merged.
+    pub(super) fn all_lost(&mut self, now: TickMs) {
+        if !self.carried.is_empty() {
+            self.carried.clear();
             self.due.get_or_insert(now + LONGEST_WAIT_MS);
         }
     }

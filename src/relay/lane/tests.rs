@@ -4,6 +4,7 @@ use super::{Batch, Lane, Moment, Wants};
 use crate::failure::Failure;
 use crate::handoff::{Outcome, Ticket};
 use crate::id::{Fingerprint, Incarnation, KeyHash, MessageId, Seq, SubscriptionId};
+use crate::limits::STATED_RANGES;
 use crate::message::Parts;
 use crate::relay::settings::Settings;
 use crate::retry::RetryPolicy;
@@ -11,6 +12,7 @@ use crate::store::delivery::{Counts, ExceptionRow, Standing};
 use crate::store::log::{Content, LogRow};
 use crate::store::subscription::{Bound, Doubt, Outage, SubscriptionRow, SubscriptionState};
 use crate::transport::Answer;
+use crate::watermark::Ranges;
 use std::time::Duration;
 
 const EPOCH: Incarnation = Incarnation { epoch: 1, nonce: 1 };
@@ -22,12 +24,19 @@ fn moment(tick: i64) -> Moment {
 }
 
 fn id(seq: Seq) -> MessageId {
-    MessageId::from_bytes([u8::try_from(seq).unwrap(); 16])
+    MessageId::at(seq, [0; 10])
 }
 
-/// All of one key but the fourth.
+/// One behind more ranges than two requests state.
+const FAR: Seq = 5_121;
+
+/// All of one key but the fourth and the far one.
 fn key(seq: Seq) -> &'static str {
-    if seq == 4 { "b" } else { "a" }
+    match seq {
+        4 => "b",
+        FAR => "c",
+        _ => "a",
+    }
 }
 
 /// How a store stands that a lane is opened on.
@@ -47,6 +56,8 @@ struct Served {
     lane: Lane,
     last: Seq,
     now: Moment,
+    /// All that was stated to be settled.
+    stated: Ranges,
 }
 
 impl Served {
@@ -97,7 +108,7 @@ impl Served {
         let exceptions = waiting.chain(parked).chain(dead).collect();
         let crashed = stands.crashed;
         let lane = Lane::open(settings, &row, exceptions, Vec::new(), crashed, moment(NOW));
-        Self { lane, last: stands.last, now: moment(NOW) }
+        Self { lane, last: stands.last, now: moment(NOW), stated: Ranges::new() }
     }
 
     /// Nobody answers in time, and the wait after that is over.
@@ -117,8 +128,9 @@ impl Served {
             batch.fresh = (after + 1..=self.last).take(rows).map(row).collect();
             batch.more = batch.fresh.len() == rows;
         }
-        let sent = self.lane.plan(batch, now).send.map(|sending| sending.envelopes);
-        sent.into_iter().flatten().map(|one| (one.seq, one.after)).collect()
+        let Some(sending) = self.lane.plan(batch, now).send else { return Vec::new() };
+        self.stated.union(&sending.statement);
+        sending.envelopes.iter().map(|one| (one.seq, one.after)).collect()
     }
 
     fn answer(&mut self, seq: Seq, attempt: u32, outcome: Outcome) {
@@ -189,4 +201,42 @@ fn the_head_of_a_doubtful_message_goes_before_it() {
     served.answer(1, 1, failed());
     assert_eq!(served.cycle(), [], "the log is read up to 2");
     assert_eq!(served.cycle(), [(1, 0), (2, 1)]);
+}
+
+#[test]
+fn what_nobody_listened_to_goes_again() {
+    let mut served = Served::open(&Stands { last: 3, ..Stands::default() });
+    assert_eq!(served.cycle(), [(1, 0), (2, 1), (3, 2)]);
+    served.lane.fenced(served.now);
+    assert_eq!(served.cycle(), [(1, 0), (2, 1), (3, 2)]);
+}
+
+#[test]
+fn a_statement_that_nobody_listened_to_goes_again() {
+    let stands = Stands { last: 1, settled_to: 1, sent_to: 1, ..Stands::default() };
+    let mut served = Served::open(&stands);
+    for _ in 0..2 {
+        served.stated = Ranges::new();
+        served.lane.hurry(served.now);
+        served.cycle();
+        assert!(served.stated.contains(1));
+        served.lane.fenced(served.now);
+    }
+}
+
+/// Rule 12: behind a skip that the consumer has not heard of, nobody goes.
+#[test]
+fn messages_wait_for_a_statement_that_takes_several_requests() {
+    // Every other place is dead.
+    let dead: Vec<Seq> = (1..FAR / 2 + 1).map(|n| 2 * n).collect();
+    assert!(dead.len() > 2 * STATED_RANGES);
+    let stands = Stands { last: FAR, settled_to: FAR - 1, sent_to: FAR, ..Stands::default() };
+    let mut served = Served::open(&Stands { dead: &dead, ..stands });
+    for request in [1, 2] {
+        assert_eq!(served.cycle(), [], "request {request} states what comes first");
+        assert_eq!(served.cycle(), [], "and that is not confirmed yet");
+        served.lane.confirmed(request, served.now);
+    }
+    assert_eq!(served.cycle(), [(FAR, 0)]);
+    assert_eq!(served.stated.len(), dead.len(), "all that is settled");
 }
