@@ -3,29 +3,22 @@
 //! One thread, one connection and one commit per cycle serve all subscriptions of a relay. Whoever
 //! drives it (a thread in production, a simulation from a seed) decides when to step again.
 
-use super::lane::{Batch, Lane, Moment, Plan, Sending, TickMs};
-use super::served::{Phase, ReadAhead, Served};
+use super::cycle::{Held, Open, Round};
+use super::lane::{Lane, Moment, TickMs};
+use super::served::{Phase, Served};
 use super::share::Share;
 use crate::clock::millis;
 use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
-use crate::handoff::{Hello, Request};
-use crate::id::StoreId;
-use crate::store::log::Reader;
-use crate::store::subscription::{self, Position, SubscriptionState};
-use crate::store::{self, FileIdentity, Role, delivery, log, stats, transaction};
-use crate::transport::{Event, Settler, Sink};
+use crate::store::{self, Role, subscription};
+use crate::transport::{Event, Sink};
 use rusqlite::Connection;
 use std::time::Duration;
 
-/// Rows deleted or appended by one cycle at the most: no cycle keeps others waiting for long.
-const SLICE: i64 = 512;
 /// A cycle with fewer messages than this follows the others' own commits and crowds nobody.
 const CROWDING: usize = 32;
 /// Somebody who wrote so lately will write again.
 const LATELY_MS: i64 = 100;
-/// How long skips, replacements and such are remembered.
-const KEEP_NOTES_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
 /// What is to be done next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,32 +41,6 @@ pub(super) struct Engine {
     retry_open: TickMs,
     failures: u32,
     closing: bool,
-}
-
-struct Open {
-    connection: Connection,
-    file: FileIdentity,
-    store: StoreId,
-    reader: Reader,
-    data_version: i64,
-    /// When the next scheduled message is due, by the wall clock.
-    next_due_ms: Option<i64>,
-    /// There is more to delete.
-    unpruned: bool,
-}
-
-impl Open {
-    fn new(database: &Database, connection: Connection) -> Result<Self> {
-        let file = FileIdentity::of(database.path());
-        let store = log::store(&connection)?.map(|store| store.id);
-        let store = store.ok_or_else(|| {
-            Error::new(ErrorKind::NotADatabase, "the outbox has lost its identity", "restore it")
-        })?;
-        let data_version = stats::data_version(&connection)?;
-        let next_due_ms = log::next_due(&connection)?;
-        let reader = Reader::new(store);
-        Ok(Self { connection, file, store, reader, data_version, next_due_ms, unpruned: true })
-    }
 }
 
 impl Engine {
@@ -133,12 +100,9 @@ impl Engine {
     /// relay.
     pub(super) fn notice(&mut self) -> Result<bool> {
         let Some(open) = &mut self.open else { return Ok(false) };
-        let version = stats::data_version(&open.connection)?;
-        if version == open.data_version {
+        if !open.notice()? {
             return Ok(false);
         }
-        open.data_version = version;
-        open.next_due_ms = log::next_due(&open.connection)?;
         self.others_wrote = self.now().tick;
         self.look_again();
         Ok(true)
@@ -180,13 +144,24 @@ impl Engine {
             return Ok(Next::At(free_at));
         }
         if self.has_work(now) {
-            let (locked, messages) = self.cycle(sinks, now)?;
-            if messages >= CROWDING && now.tick - self.others_wrote < LATELY_MS {
-                self.share.held(locked, self.database.now().tick);
-            }
+            self.cycle(sinks, now)?;
             return Ok(Next::Now);
         }
         Ok(self.next(now))
+    }
+
+    fn cycle(&mut self, sinks: &[Sink], now: Moment) -> Result<()> {
+        let Self { open, served, closing, keep_settled_ms, share, database, .. } = self;
+        let Some(open) = open else { return Ok(()) };
+        let (closing, keep_settled_ms, most) = (*closing, *keep_settled_ms, share.most());
+        let round = Round { now, closing, most, keep_settled_ms };
+        let Held { from, to, messages } = open.cycle(database, served, sinks, &round)?;
+        if now.tick - self.others_wrote >= LATELY_MS {
+            share.alone();
+        } else if messages >= CROWDING {
+            share.held(from, to, messages);
+        }
+        Ok(())
     }
 
     fn progress(&mut self, sinks: &[Sink], now: Moment) -> Result<()> {
@@ -219,100 +194,6 @@ impl Engine {
             Some(at) => Next::At(at),
             None => Next::Event,
         }
-    }
-
-    /// One IMMEDIATE transaction: check the epochs, decide, write, commit; then send (rule 6). New
-    /// messages are read before it, so that the lock is not held for that: the log is append-only,
-    /// and the commit that follows syncs every frame that was visible. Says when it took the lock,
-    /// and how many messages went.
-    fn cycle(&mut self, sinks: &[Sink], now: Moment) -> Result<(Duration, usize)> {
-        let Some(open) = &mut self.open else { return Ok((Duration::MAX, 0)) };
-        open.file.check(self.database.path())?;
-        for served in &mut self.served {
-            served.read_ahead(&open.connection, &mut open.reader, self.closing, now)?;
-        }
-        transaction::begin(&open.connection)?;
-        let locked = self.database.now().tick;
-        let keep_from = now.wall_ms - self.keep_settled_ms;
-        let worked = Self::work(open, &mut self.served, self.closing, keep_from, now);
-        let cycle = match worked {
-            Ok(cycle) => cycle,
-            Err(error) => {
-                // The connection is dropped with what it remembers.
-                let _ = transaction::rollback(&open.connection);
-                return Err(error);
-            }
-        };
-        if cycle.wrote {
-            transaction::commit(&open.connection)?;
-        } else {
-            transaction::rollback(&open.connection)?;
-        }
-        let mut messages = 0;
-        for (index, hello, sending) in cycle.send {
-            messages += sending.envelopes.len();
-            if let (Some(served), Some(sink)) = (self.served.get(index), sinks.get(index)) {
-                send(served, hello, sending, sink);
-            }
-        }
-        Ok((locked, messages))
-    }
-
-    fn work(
-        open: &mut Open,
-        all: &mut [Served],
-        closing: bool,
-        keep_from_ms: i64,
-        now: Moment,
-    ) -> Result<Cycle> {
-        let mut cycle = Cycle::default();
-        if !closing && open.next_due_ms.is_some_and(|due| due <= now.wall_ms) {
-            cycle.wrote |= log::append_due(&open.connection, now.wall_ms, SLICE)? > 0;
-            open.next_due_ms = log::next_due(&open.connection)?;
-            cycle.appended = true;
-        }
-        for (index, served) in all.iter_mut().enumerate() {
-            Self::work_one(open, served, index, &mut cycle, now)?;
-            // After the lane took what was read before: that ends where the log ended then.
-            if let Some(lane) = served.lane_mut().filter(|_| cycle.appended) {
-                lane.look_again();
-            }
-        }
-        cycle.wrote |= prune(open, keep_from_ms, now)?;
-        Ok(cycle)
-    }
-
-    fn work_one(
-        open: &mut Open,
-        served: &mut Served,
-        index: usize,
-        cycle: &mut Cycle,
-        now: Moment,
-    ) -> Result<()> {
-        let Phase::Running { lane, number, hello } = &mut served.phase else { return Ok(()) };
-        let ahead = served.ahead.take();
-        if ahead.is_none() && !lane.must_settle(now) {
-            return Ok(());
-        }
-        let guard = subscription::guard(&open.connection, *number)?;
-        if guard != Some((lane.incarnation(), SubscriptionState::Active)) {
-            // Redriven, skipped, paused or removed by somebody, or taken over (rule 8).
-            served.reopen();
-            return Ok(());
-        }
-        let before = lane.written();
-        let ReadAhead { at, fresh, more } = ahead.unwrap_or_default();
-        let mut batch = Batch { at: Vec::with_capacity(at.len()), fresh, more };
-        for seq in at {
-            batch.at.push((seq, open.reader.read_at(&open.connection, *number, seq)?));
-        }
-        let plan = lane.plan(batch, now);
-        cycle.wrote |= write(&open.connection, *number, before, &plan, now)?;
-        open.unpruned |= plan.position.settled_to != before.settled_to;
-        if let Some(sending) = plan.send {
-            cycle.send.push((index, *hello, sending));
-        }
-        Ok(())
     }
 
     /// After an error: nothing that memory knows is trusted. Some errors time can heal.
@@ -406,79 +287,9 @@ fn close(connection: &mut Connection, served: &Served) -> Result<()> {
     })
 }
 
-/// What one cycle did.
-#[derive(Default)]
-struct Cycle {
-    wrote: bool,
-    /// The log has grown by messages that became due.
-    appended: bool,
-    send: Vec<(usize, Hello, Sending)>,
-}
-
 fn running(served: &mut Served) -> Option<&mut Lane> {
     match &mut served.phase {
         Phase::Running { lane, .. } => Some(lane),
         _ => None,
     }
-}
-
-fn write(
-    connection: &Connection,
-    number: i64,
-    before: Position,
-    plan: &Plan,
-    now: Moment,
-) -> Result<bool> {
-    let tally = plan.tally != subscription::Tally::default();
-    if plan.changes.is_empty() && plan.position == before && plan.send.is_none() && !tally {
-        return Ok(false);
-    }
-    subscription::advance(connection, number, &plan.position, &plan.tally)?;
-    for change in &plan.changes {
-        if delivery::apply(connection, number, change, now.wall_ms)? {
-            tracing::error!(?change, "a message was applied although it had been skipped");
-        }
-    }
-    Ok(true)
-}
-
-/// Deletes a slice of what every subscription has settled and nobody wants to keep.
-fn prune(open: &mut Open, keep_from_ms: i64, now: Moment) -> Result<bool> {
-    if !open.unpruned {
-        return Ok(false);
-    }
-    let connection = &open.connection;
-    let from = log::pruned_to(connection)?;
-    let settled = subscription::hold(connection)?.unwrap_or(from);
-    let slice = settled.min(from + SLICE);
-    let kept = if keep_from_ms < now.wall_ms {
-        log::first_younger(connection, from, slice, keep_from_ms)?
-    } else {
-        None
-    };
-    let through = kept.map_or(slice, |seq| seq - 1);
-    open.unpruned = through == slice && slice < settled;
-    if through <= from {
-        return Ok(false);
-    }
-    log::prune(connection, from, through)?;
-    log::forget_keys(connection, now.wall_ms, SLICE)?;
-    store::dead::forget(connection, now.wall_ms - KEEP_NOTES_MS, SLICE)?;
-    Ok(true)
-}
-
-fn send(served: &Served, hello: Hello, sending: Sending, sink: &Sink) {
-    let Sending { request, statement, envelopes } = sending;
-    tracing::debug!(
-        messaging.system = "surehand",
-        messaging.operation.name = "send",
-        messaging.destination.subscription.name = %served.subscription.name,
-        messaging.batch.message_count = envelopes.len(),
-        "messages are on their way"
-    );
-    let Hello { store, subscription, incarnation } = hello;
-    let stated = !statement.is_empty();
-    let settler = Settler::new(incarnation, request, envelopes.len(), stated, sink.clone());
-    let request = Request { store, subscription, incarnation, settled: statement, envelopes };
-    served.transport.deliver(request, settler);
 }

@@ -4,6 +4,7 @@
 //! within a key, and sends nothing that a power cut could undo. It never runs two at a time for one
 //! subscription, and holds no transaction while it waits for an answer.
 
+mod cycle;
 mod drive;
 mod engine;
 pub(crate) mod lane;

@@ -1,6 +1,7 @@
 //! A subscription as it is served: from standing by to running, and why it halted.
 
 use super::Subscription;
+use super::cycle::Round;
 use super::lane::{Lane, Moment, TickMs, Trouble, Wants};
 use super::lock::Lock;
 use super::subscription::Start;
@@ -207,17 +208,17 @@ impl Served {
         &mut self,
         connection: &Connection,
         reader: &mut Reader,
-        closing: bool,
-        now: Moment,
+        round: &Round,
     ) -> Result<()> {
         self.ahead = None;
         let Phase::Running { lane, .. } = &mut self.phase else { return Ok(()) };
-        let wants = if closing { None } else { lane.wants(now) };
+        let wants = if round.closing { None } else { lane.wants(round.now) };
         let Some(Wants { at, fresh }) = wants else { return Ok(()) };
         let mut ahead = ReadAhead { at, ..ReadAhead::default() };
-        if let Some((after, most)) = fresh {
+        if let Some((after, (rows, bytes))) = fresh {
             let wanted = |topic: &str| self.topics.contains(topic);
-            ahead.more = reader.read_after(connection, after, most, &wanted, &mut ahead.fresh)?;
+            let room = (rows.min(round.most), bytes);
+            ahead.more = reader.read_after(connection, after, room, &wanted, &mut ahead.fresh)?;
         }
         self.ahead = Some(ahead);
         Ok(())

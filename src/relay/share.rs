@@ -1,8 +1,10 @@
 //! The relay's share of the write lock while others write too.
 //!
-//! SQLite's busy handler is not fair and sleeps longer with every try: whoever meets a taken lock
-//! twice waits for long. So beside others a relay holds the lock for a fifth of the time at the
-//! most. It saves its share up for a moment, so that a message that comes alone goes at once.
+//! SQLite's busy handler is not fair and sleeps longer with every try: 1 ms, then 2, then 5. Whoever
+//! meets a taken lock once waits for a millisecond, and whoever meets it twice for three. So beside
+//! others a relay holds the lock for less than a millisecond at a time, and for a fifth of the time
+//! at the most. It saves its share up for a moment, so that a message that comes alone goes at
+//! once.
 
 use std::time::Duration;
 
@@ -10,27 +12,47 @@ use std::time::Duration;
 const FREE_PER_HELD: u32 = 4;
 /// How much held time can be saved up.
 const SAVED: Duration = Duration::from_millis(5);
+/// A lock that is held for less is free again when the one who met it has slept.
+const SHORT: Duration = Duration::from_micros(700);
+/// However slow the disk is: what one cycle may carry at least.
+const FEWEST: usize = 32;
+const MOST: usize = 1 << 16;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Share {
     /// When all that was held will have been paid for with free time.
     paid_at: Duration,
+    /// How many new messages a cycle may carry, so that it is short.
+    most: usize,
 }
 
 impl Share {
     pub(super) fn new() -> Self {
-        Self { paid_at: Duration::ZERO }
+        Self { paid_at: Duration::ZERO, most: MOST }
     }
 
-    /// The lock was held from then to now, and somebody else writes too.
-    pub(super) fn held(&mut self, from: Duration, now: Duration) {
-        let cost = now.saturating_sub(from) * (FREE_PER_HELD + 1);
-        self.paid_at = self.paid_at.max(from) + cost;
+    /// The lock was held from then to now for so many messages, and somebody else writes too.
+    pub(super) fn held(&mut self, from: Duration, now: Duration, messages: usize) {
+        let held = now.saturating_sub(from);
+        self.paid_at = self.paid_at.max(from) + held * (FREE_PER_HELD + 1);
+        // Down fast, up slowly: a cycle that was long may have met a slow disk, or be too large.
+        let most = if held > SHORT { messages * 3 / 4 } else { self.most.min(messages) + 8 };
+        self.most = most.max(FEWEST);
+    }
+
+    /// Nobody else writes.
+    pub(super) fn alone(&mut self) {
+        self.most = MOST;
     }
 
     /// When the lock may be taken again.
     pub(super) fn free_at(&self) -> Duration {
         self.paid_at.saturating_sub(SAVED * (FREE_PER_HELD + 1))
+    }
+
+    /// How many new messages the next cycle may carry.
+    pub(super) fn most(&self) -> usize {
+        self.most
     }
 }
 
@@ -43,7 +65,7 @@ mod tests {
     #[test]
     fn a_short_hold_after_a_rest_delays_nothing() {
         let mut share = Share::new();
-        share.held(1_000 * MS, 1_001 * MS);
+        share.held(1_000 * MS, 1_001 * MS, 100);
         assert!(share.free_at() <= 1_001 * MS);
     }
 
@@ -53,7 +75,7 @@ mod tests {
         let (start, mut now, mut held) = (1_000 * MS, 1_000 * MS, Duration::ZERO);
         for _ in 0..1_000 {
             now = now.max(share.free_at());
-            share.held(now, now + MS);
+            share.held(now, now + MS, 100);
             now += MS;
             held += MS;
         }

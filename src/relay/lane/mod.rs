@@ -12,11 +12,13 @@ mod advance;
 mod answer;
 mod choose;
 mod destination;
+mod flight;
 #[cfg(test)]
 pub(crate) mod frozen;
 mod keys;
 mod plan;
 mod statement;
+mod verdict;
 mod wake;
 
 #[cfg(test)]
@@ -27,12 +29,13 @@ pub(crate) use destination::Trouble;
 pub(crate) use frozen::Pace;
 pub(crate) use plan::{Batch, Plan, Sending, Wants};
 
-use crate::id::{Incarnation, KeyHash, MessageId, Seq};
+use crate::id::{Incarnation, Seq};
 use crate::relay::settings::Settings;
-use crate::store::delivery::{Change, Counts, ExceptionRow, Standing};
+use crate::store::delivery::{Change, ExceptionRow, Standing};
 use crate::store::subscription::{Doubt, Position, SubscriptionRow, Tally};
 use crate::watermark::Ranges;
 use destination::Destination;
+use flight::{Again, Exception, Flight, State};
 use keys::Keys;
 use statement::Statements;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -88,58 +91,6 @@ pub(crate) struct Lane {
     stalled: bool,
     settle_by: Option<TickMs>,
     next_request: u64,
-}
-
-/// A message in the window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Flight {
-    id: MessageId,
-    key: Option<KeyHash>,
-    bytes: u32,
-    attempt: u32,
-    state: State,
-    why_again: Again,
-}
-
-/// Whether a message is under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum State {
-    /// Not sent, or to be sent again. `blocked`: the consumer wants its predecessor first.
-    Idle {
-        blocked: bool,
-        not_before: TickMs,
-    },
-    Flying {
-        request: u64,
-    },
-    Acked {
-        revision: Option<i64>,
-    },
-}
-
-/// Why a message is sent again, for the counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Again {
-    First,
-    Timeout,
-    Failure,
-    Crash,
-    Outage,
-    Blocked,
-}
-
-/// An exception, with what only memory knows of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Exception {
-    id: MessageId,
-    key: Option<KeyHash>,
-    standing: Standing,
-    counts: Counts,
-    due: TickMs,
-    state: State,
-    why_again: Again,
-    /// It was under way when an earlier incarnation ended, and may be what ended it.
-    doubtful: bool,
 }
 
 /// The messages that were under way when the process before this one died.

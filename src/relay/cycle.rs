@@ -1,0 +1,237 @@
+//! One cycle: check the epochs, decide, write, commit; and only then send (rule 6).
+//!
+//! One thread, one connection and one commit per cycle serve all subscriptions of a relay.
+
+use super::lane::{Batch, Moment, Plan, Sending};
+use super::served::{Phase, ReadAhead, Served};
+use crate::database::Database;
+use crate::error::{Error, ErrorKind, Result};
+use crate::handoff::{Hello, Request};
+use crate::id::StoreId;
+use crate::store::log::Reader;
+use crate::store::subscription::{self, Position, SubscriptionState};
+use crate::store::{FileIdentity, dead, delivery, log, stats, transaction};
+use crate::transport::{Settler, Sink};
+use rusqlite::Connection;
+use std::time::Duration;
+
+/// Rows deleted or appended by one cycle at the most: no cycle keeps others waiting for long.
+const SLICE: i64 = 512;
+/// How long skips, replacements and such are remembered.
+const KEEP_NOTES_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
+
+/// The outbox's database as the relay has it open; dropped after every error that leaves doubt.
+pub(super) struct Open {
+    pub(super) connection: Connection,
+    pub(super) store: StoreId,
+    file: FileIdentity,
+    reader: Reader,
+    data_version: i64,
+    /// When the next scheduled message is due, by the wall clock.
+    pub(super) next_due_ms: Option<i64>,
+    /// There is more to delete.
+    pub(super) unpruned: bool,
+}
+
+/// Under which circumstances a cycle runs.
+pub(super) struct Round {
+    pub(super) now: Moment,
+    /// Nothing new is claimed.
+    pub(super) closing: bool,
+    /// How many new messages a subscription may send.
+    pub(super) most: usize,
+    pub(super) keep_settled_ms: i64,
+}
+
+/// How long a cycle held the write lock, and how many messages it sent.
+pub(super) struct Held {
+    pub(super) from: Duration,
+    pub(super) to: Duration,
+    pub(super) messages: usize,
+}
+
+/// What one transaction did.
+#[derive(Default)]
+struct Done {
+    wrote: bool,
+    /// The log has grown by messages that became due.
+    appended: bool,
+    send: Vec<(usize, Hello, Sending)>,
+}
+
+impl Open {
+    pub(super) fn new(database: &Database, connection: Connection) -> Result<Self> {
+        let file = FileIdentity::of(database.path());
+        let store = log::store(&connection)?.map(|store| store.id);
+        let store = store.ok_or_else(|| {
+            Error::new(ErrorKind::NotADatabase, "the outbox has lost its identity", "restore it")
+        })?;
+        let data_version = stats::data_version(&connection)?;
+        let next_due_ms = log::next_due(&connection)?;
+        let reader = Reader::new(store);
+        Ok(Self { connection, store, file, reader, data_version, next_due_ms, unpruned: true })
+    }
+
+    /// Whether another connection committed since the last look: the one statement of an idle
+    /// relay.
+    pub(super) fn notice(&mut self) -> Result<bool> {
+        let version = stats::data_version(&self.connection)?;
+        if version == self.data_version {
+            return Ok(false);
+        }
+        self.data_version = version;
+        self.next_due_ms = log::next_due(&self.connection)?;
+        Ok(true)
+    }
+
+    /// Runs one IMMEDIATE transaction, and sends what it recorded as sent. New messages are read
+    /// before it, so that the lock is not held for that: the log is append-only, and the commit
+    /// that follows syncs every frame that was visible.
+    pub(super) fn cycle(
+        &mut self,
+        database: &Database,
+        all: &mut [Served],
+        sinks: &[Sink],
+        round: &Round,
+    ) -> Result<Held> {
+        self.file.check(database.path())?;
+        for served in &mut *all {
+            served.read_ahead(&self.connection, &mut self.reader, round)?;
+        }
+        transaction::begin(&self.connection)?;
+        let from = database.now().tick;
+        let done = self.work(all, round).and_then(|done| {
+            if done.wrote {
+                transaction::commit(&self.connection)?;
+            } else {
+                transaction::rollback(&self.connection)?;
+            }
+            Ok(done)
+        });
+        let to = database.now().tick;
+        let done = done.inspect_err(|_| {
+            // The connection is dropped with what it remembers, or the next BEGIN tells.
+            let _ = transaction::rollback(&self.connection);
+        })?;
+        let mut messages = 0;
+        for (index, hello, sending) in done.send {
+            messages += sending.envelopes.len();
+            send(&all[index], hello, sending, &sinks[index]);
+        }
+        Ok(Held { from, to, messages })
+    }
+
+    fn work(&mut self, all: &mut [Served], round: &Round) -> Result<Done> {
+        let mut done = Done::default();
+        let now_ms = round.now.wall_ms;
+        if !round.closing && self.next_due_ms.is_some_and(|due| due <= now_ms) {
+            done.wrote |= log::append_due(&self.connection, now_ms, SLICE)? > 0;
+            self.next_due_ms = log::next_due(&self.connection)?;
+            done.appended = true;
+        }
+        for (index, served) in all.iter_mut().enumerate() {
+            self.work_one(served, index, &mut done, round.now)?;
+            // After the lane took what was read before: that ends where the log ended then.
+            if let Some(lane) = served.lane_mut().filter(|_| done.appended) {
+                lane.look_again();
+            }
+        }
+        done.wrote |= prune(self, round)?;
+        Ok(done)
+    }
+
+    fn work_one(
+        &mut self,
+        served: &mut Served,
+        index: usize,
+        done: &mut Done,
+        now: Moment,
+    ) -> Result<()> {
+        let Phase::Running { lane, number, hello } = &mut served.phase else { return Ok(()) };
+        let ahead = served.ahead.take();
+        if ahead.is_none() && !lane.must_settle(now) {
+            return Ok(());
+        }
+        let guard = subscription::guard(&self.connection, *number)?;
+        if guard != Some((lane.incarnation(), SubscriptionState::Active)) {
+            // Redriven, skipped, paused or removed by somebody, or taken over (rule 8).
+            served.reopen();
+            return Ok(());
+        }
+        let before = lane.written();
+        let ReadAhead { at, fresh, more } = ahead.unwrap_or_default();
+        let mut batch = Batch { at: Vec::with_capacity(at.len()), fresh, more };
+        for seq in at {
+            batch.at.push((seq, self.reader.read_at(&self.connection, *number, seq)?));
+        }
+        let plan = lane.plan(batch, now);
+        done.wrote |= write(&self.connection, *number, before, &plan, now)?;
+        self.unpruned |= plan.position.settled_to != before.settled_to;
+        if let Some(sending) = plan.send {
+            done.send.push((index, *hello, sending));
+        }
+        Ok(())
+    }
+}
+
+fn write(
+    connection: &Connection,
+    number: i64,
+    before: Position,
+    plan: &Plan,
+    now: Moment,
+) -> Result<bool> {
+    let tally = plan.tally != subscription::Tally::default();
+    if plan.changes.is_empty() && plan.position == before && plan.send.is_none() && !tally {
+        return Ok(false);
+    }
+    subscription::advance(connection, number, &plan.position, &plan.tally)?;
+    for change in &plan.changes {
+        if delivery::apply(connection, number, change, now.wall_ms)? {
+            tracing::error!(?change, "a message was applied although it had been skipped");
+        }
+    }
+    Ok(true)
+}
+
+/// Deletes a slice of what every subscription has settled and nobody wants to keep.
+fn prune(open: &mut Open, round: &Round) -> Result<bool> {
+    if !open.unpruned {
+        return Ok(false);
+    }
+    let connection = &open.connection;
+    let from = log::pruned_to(connection)?;
+    let settled = subscription::hold(connection)?.unwrap_or(from);
+    let slice = settled.min(from + SLICE);
+    let now_ms = round.now.wall_ms;
+    let kept = if round.keep_settled_ms > 0 {
+        log::first_younger(connection, from, slice, now_ms - round.keep_settled_ms)?
+    } else {
+        None
+    };
+    let through = kept.map_or(slice, |seq| seq - 1);
+    open.unpruned = through == slice && slice < settled;
+    if through <= from {
+        return Ok(false);
+    }
+    log::prune(connection, from, through)?;
+    log::forget_keys(connection, now_ms, SLICE)?;
+    dead::forget(connection, now_ms - KEEP_NOTES_MS, SLICE)?;
+    Ok(true)
+}
+
+fn send(served: &Served, hello: Hello, sending: Sending, sink: &Sink) {
+    let Sending { request, statement, envelopes } = sending;
+    tracing::debug!(
+        messaging.system = "surehand",
+        messaging.operation.name = "send",
+        messaging.destination.subscription.name = %served.subscription.name,
+        messaging.batch.message_count = envelopes.len(),
+        "messages are on their way"
+    );
+    let Hello { store, subscription, incarnation } = hello;
+    let stated = !statement.is_empty();
+    let settler = Settler::new(incarnation, request, envelopes.len(), stated, sink.clone());
+    let request = Request { store, subscription, incarnation, settled: statement, envelopes };
+    served.transport.deliver(request, settler);
+}
