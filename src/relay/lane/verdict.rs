@@ -1,4 +1,4 @@
-//! What becomes of a message that was not applied: it waits, it is dead, or it comes back as it was.
+//! What becomes of a message that was not applied: it waits, is dead, or comes back as it was.
 
 use super::{Again, Exception, Lane, Moment, State, TickMs};
 use crate::id::{KeyHash, MessageId, Seq};
