@@ -100,8 +100,11 @@ impl Engine {
     /// relay.
     pub(super) fn notice(&mut self) -> Result<bool> {
         let Some(open) = &mut self.open else { return Ok(false) };
-        if !open.notice()? {
-            return Ok(false);
+        match open.notice() {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            // The next step opens anew, and looks at everything.
+            Err(error) => return self.recover(error, self.now()).map(|_| true),
         }
         self.others_wrote = self.now().tick;
         self.look_again();
