@@ -8,6 +8,22 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3Default;
 
 /// A message on its way: what you handed in, with its place, attempt and checksum.
+///
+/// A handler sees the one it runs for, an async function or a transport the ones it is given:
+///
+/// ```
+/// use surehand::{Envelope, Failure};
+///
+/// async fn publish(envelope: Envelope) -> Result<(), Failure> {
+///     // The same id at every attempt: what the other side takes for its idempotency key.
+///     let (subject, key) = (envelope.topic(), envelope.id().to_string());
+///     let tenant = envelope.header("tenant");
+///     let body = envelope.payload();
+///     # let _ = (subject, key, tenant, body);
+///     Ok(())
+/// }
+/// # let _ = publish;
+/// ```
 #[derive(Clone, Debug)]
 pub struct Envelope {
     pub(crate) seq: Seq,
@@ -147,6 +163,12 @@ pub(crate) fn fingerprint(id: MessageId, parts: &Parts) -> Fingerprint {
 }
 
 /// A payload read as JSON: `|tx: &Effect, order: Json<OrderPlaced>|`. Derefs to the value.
+///
+/// ```
+/// let order = surehand::Json(String::from("A-1"));
+/// assert_eq!(order.len(), 3);
+/// assert_eq!(order.0, "A-1");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 

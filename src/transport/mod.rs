@@ -18,6 +18,42 @@ pub use settler::{Greeter, Settler};
 ///
 /// Neither call may block: hand the work to a task or a thread. The settler may be used late and
 /// from any thread; dropping it says that nobody knows what became of the rest.
+///
+/// ```
+/// use std::sync::mpsc;
+/// use surehand::Transport;
+/// use surehand::transport::{Outcome, Request, Settler};
+///
+/// /// Prints every message on a thread of its own, which answers when that is done.
+/// struct Printer(mpsc::Sender<(Request, Settler)>);
+///
+/// impl Printer {
+///     fn start() -> Self {
+///         let (sender, requests) = mpsc::channel::<(Request, Settler)>();
+///         std::thread::spawn(move || {
+///             for (request, settler) in requests {
+///                 for envelope in &request.envelopes {
+///                     println!("{}: {} bytes", envelope.topic(), envelope.payload().len());
+///                     settler.settle(envelope.ticket(), Outcome::delivered());
+///                 }
+///             }
+///         });
+///         Self(sender)
+///     }
+/// }
+///
+/// impl Transport for Printer {
+///     fn deliver(&self, request: Request, settler: Settler) {
+///         // With the thread gone the settler is dropped, and the messages come again.
+///         let _ = self.0.send((request, settler));
+///     }
+/// }
+///
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("shop.db");
+/// let relay = surehand::Relay::open(&path)?.deliver_to(Printer::start());
+/// # Ok::<(), surehand::Error>(())
+/// ```
 pub trait Transport: Send + Sync + 'static {
     /// Takes messages towards the other side.
     fn deliver(&self, request: Request, settler: Settler);
