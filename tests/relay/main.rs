@@ -16,5 +16,8 @@ mod failures;
 mod greetings;
 mod order;
 mod paused;
+mod redrive;
+mod replace;
 mod scheduled;
+mod skip;
 mod stage;

@@ -115,6 +115,17 @@ impl Mail {
         }
     }
 
+    /// Acknowledges the next so many messages, and returns their numbers in order.
+    #[track_caller]
+    pub(crate) fn acknowledge(&mut self, letters: usize) -> Vec<i64> {
+        let next = |_| {
+            let letter = self.next();
+            letter.ack();
+            letter.number()
+        };
+        (0..letters).map(next).collect()
+    }
+
     /// Acknowledges whatever comes until nothing does, and returns the numbers in order.
     pub(crate) fn acknowledge_all(&mut self, quiet: Duration) -> Vec<i64> {
         let mut numbers = Vec::new();
