@@ -26,8 +26,10 @@ pub(super) const STORE: &str = "SELECT uuid, bounded FROM main.outbox_store WHER
 pub(super) const ADOPT: &str = "UPDATE outbox_store SET uuid = ?1 WHERE one = 1";
 pub(super) const NEXT_DUE: &str = "SELECT min(due_at_ms) FROM outbox_scheduled";
 pub(super) const APPEND_DUE: &str = "INSERT INTO outbox_message \
-    (id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, payload) \
-    SELECT id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, payload \
+    (id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, payload, \
+    due_at_ms) \
+    SELECT id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, payload, \
+    due_at_ms \
     FROM outbox_scheduled WHERE number IN \
     (SELECT number FROM outbox_scheduled WHERE due_at_ms <= ?1 ORDER BY due_at_ms LIMIT ?2)";
 pub(super) const DELETE_DUE: &str = "DELETE FROM outbox_scheduled WHERE number IN \

@@ -21,3 +21,4 @@ mod replace;
 mod scheduled;
 mod skip;
 mod stage;
+mod stats;

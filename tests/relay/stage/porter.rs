@@ -5,7 +5,7 @@ use super::PATIENCE;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use surehand::transport::{Applied, Greeter, Hello, Outcome, Request, Settler, Ticket};
-use surehand::{Inbox, Processed, Ranges, Transport};
+use surehand::{Inbox, Processed, Ranges, SourceStats, Transport};
 
 /// The relay's end. Hellos are answered by the inbox at once, unless its door is held shut.
 pub(crate) struct Door {
@@ -85,6 +85,11 @@ impl Porter {
     /// Lets a request in; nobody hears what the inbox says.
     pub(crate) fn process(&self, request: &Request) -> Answers {
         self.hold().process(request)
+    }
+
+    /// What the inbox has counted.
+    pub(crate) fn stats(&self) -> Vec<SourceStats> {
+        self.inbox.lock().unwrap().stats().unwrap()
     }
 
     /// Holds the door shut: no hello is answered before this is dropped.
