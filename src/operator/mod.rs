@@ -89,7 +89,8 @@ impl Operator {
     /// [`ErrorKind::NotFound`] without such a subscription.
     pub fn remove(&mut self, subscription: &str) -> Result<()> {
         self.change(subscription, "remove a subscription", |transaction, row, _| {
-            subscription::remove(transaction, row.number)
+            subscription::remove(transaction, row.number)?;
+            log::prune_left_behind(transaction)
         })
     }
 

@@ -4,6 +4,7 @@
 //! drives it (a thread in production, a simulation from a seed) decides when to step again.
 
 use super::lane::{Batch, Lane, Moment, Plan, Sending, TickMs};
+use super::pruning::{PRUNE_FOR, Pruning};
 use super::served::{Phase, ReadAhead, Served};
 use super::share::Share;
 use crate::clock::millis;
@@ -18,14 +19,12 @@ use crate::transport::{Event, Settler, Sink};
 use rusqlite::Connection;
 use std::time::Duration;
 
-/// Rows deleted or appended by one cycle at the most: no cycle keeps others waiting for long.
+/// Due messages appended by one cycle at the most: no cycle keeps others waiting for long.
 const SLICE: i64 = 512;
 /// A cycle with fewer messages than this follows the others' own commits and crowds nobody.
 const CROWDING: usize = 32;
 /// Somebody who wrote so lately will write again.
 const LATELY_MS: i64 = 100;
-/// How long skips, replacements and such are remembered.
-const KEEP_NOTES_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
 /// What is to be done next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +57,7 @@ struct Open {
     data_version: i64,
     /// When the next scheduled message is due, by the wall clock.
     next_due_ms: Option<i64>,
-    /// There is more to delete.
-    unpruned: bool,
+    pruning: Pruning,
 }
 
 impl Open {
@@ -72,7 +70,8 @@ impl Open {
         let data_version = stats::data_version(&connection)?;
         let next_due_ms = log::next_due(&connection)?;
         let reader = Reader::new(store);
-        Ok(Self { connection, file, store, reader, data_version, next_due_ms, unpruned: true })
+        let pruning = Pruning::new();
+        Ok(Self { connection, file, store, reader, data_version, next_due_ms, pruning })
     }
 }
 
@@ -139,6 +138,8 @@ impl Engine {
         }
         open.data_version = version;
         open.next_due_ms = log::next_due(&open.connection)?;
+        // A subscription that held the log may be gone.
+        open.pruning.look_again();
         self.others_wrote = self.now().tick;
         self.look_again();
         Ok(true)
@@ -181,7 +182,8 @@ impl Engine {
         }
         if self.has_work(now) {
             let (locked, messages) = self.cycle(sinks, now)?;
-            if messages >= CROWDING && now.tick - self.others_wrote < LATELY_MS {
+            let prunes = self.open.as_ref().is_some_and(|open| open.pruning.is_due(now));
+            if (messages >= CROWDING || prunes) && now.tick - self.others_wrote < LATELY_MS {
                 self.share.held(locked, self.database.now().tick);
             }
             return Ok(Next::Now);
@@ -207,14 +209,15 @@ impl Engine {
         let mut lanes = self.served.iter_mut().filter_map(running);
         let lanes =
             lanes.any(|lane| lane.must_settle(now) || !closing && lane.wants(now).is_some());
-        due || lanes || open.unpruned
+        due || lanes || !closing && open.pruning.is_due(now)
     }
 
     fn next(&self, now: Moment) -> Next {
         let wakes = self.served.iter().filter_map(|served| served.wakes_at(now));
+        let prunes = self.open.as_ref().and_then(|open| open.pruning.wakes_at(now));
         let due = self.open.as_ref().and_then(|open| open.next_due_ms);
         let due = due.map(|due| now.tick + (due - now.wall_ms).max(0));
-        match wakes.chain(due).min() {
+        match wakes.chain(due).chain(prunes).min() {
             Some(at) if at <= now.tick => Next::At(now.tick + 1),
             Some(at) => Next::At(at),
             None => Next::Event,
@@ -233,8 +236,12 @@ impl Engine {
         }
         transaction::begin(&open.connection)?;
         let locked = self.database.now().tick;
-        let keep_from = now.wall_ms - self.keep_settled_ms;
-        let worked = Self::work(open, &mut self.served, self.closing, keep_from, now);
+        let keep_ms = self.keep_settled_ms;
+        let worked = Self::work(open, &mut self.served, self.closing, now).and_then(|mut cycle| {
+            let is_over = || self.database.now().tick >= locked + PRUNE_FOR;
+            cycle.wrote |= open.pruning.cycle(&open.connection, keep_ms, is_over, now)?;
+            Ok(cycle)
+        });
         let cycle = match worked {
             Ok(cycle) => cycle,
             Err(error) => {
@@ -258,13 +265,7 @@ impl Engine {
         Ok((locked, messages))
     }
 
-    fn work(
-        open: &mut Open,
-        all: &mut [Served],
-        closing: bool,
-        keep_from_ms: i64,
-        now: Moment,
-    ) -> Result<Cycle> {
+    fn work(open: &mut Open, all: &mut [Served], closing: bool, now: Moment) -> Result<Cycle> {
         let mut cycle = Cycle::default();
         if !closing && open.next_due_ms.is_some_and(|due| due <= now.wall_ms) {
             cycle.wrote |= log::append_due(&open.connection, now.wall_ms, SLICE)? > 0;
@@ -278,7 +279,6 @@ impl Engine {
                 lane.look_again();
             }
         }
-        cycle.wrote |= prune(open, keep_from_ms, now)?;
         Ok(cycle)
     }
 
@@ -308,7 +308,9 @@ impl Engine {
         }
         let plan = lane.plan(batch, now);
         cycle.wrote |= write(&open.connection, *number, before, &plan, now)?;
-        open.unpruned |= plan.position.settled_to != before.settled_to;
+        if plan.position.settled_to != before.settled_to {
+            open.pruning.look_again();
+        }
         if let Some(sending) = plan.send {
             cycle.send.push((index, *hello, sending));
         }
@@ -365,8 +367,9 @@ impl Engine {
             Phase::Resting { .. } | Phase::Halted(_) => true,
             _ => false,
         };
-        self.open.as_ref().is_some_and(|open| open.next_due_ms.is_none() && !open.unpruned)
-            && self.served.iter().all(idle)
+        let now = self.now();
+        let done = |open: &Open| open.next_due_ms.is_none() && !open.pruning.is_due(now);
+        self.open.as_ref().is_some_and(done) && self.served.iter().all(idle)
     }
 
     /// Everything to be told is told now, not with the next message.
@@ -439,31 +442,6 @@ fn write(
             tracing::error!(?change, "a message was applied although it had been skipped");
         }
     }
-    Ok(true)
-}
-
-/// Deletes a slice of what every subscription has settled and nobody wants to keep.
-fn prune(open: &mut Open, keep_from_ms: i64, now: Moment) -> Result<bool> {
-    if !open.unpruned {
-        return Ok(false);
-    }
-    let connection = &open.connection;
-    let from = log::pruned_to(connection)?;
-    let settled = subscription::hold(connection)?.unwrap_or(from);
-    let slice = settled.min(from + SLICE);
-    let kept = if keep_from_ms < now.wall_ms {
-        log::first_younger(connection, from, slice, keep_from_ms)?
-    } else {
-        None
-    };
-    let through = kept.map_or(slice, |seq| seq - 1);
-    open.unpruned = through == slice && slice < settled;
-    if through <= from {
-        return Ok(false);
-    }
-    log::prune(connection, from, through)?;
-    log::forget_keys(connection, now.wall_ms, SLICE)?;
-    store::dead::forget(connection, now.wall_ms - KEEP_NOTES_MS, SLICE)?;
     Ok(true)
 }
 

@@ -8,6 +8,7 @@ mod drive;
 mod engine;
 pub(crate) mod lane;
 mod lock;
+mod pruning;
 mod served;
 pub(crate) mod settings;
 mod share;
@@ -86,8 +87,8 @@ impl Relay {
         self
     }
 
-    /// Keeps settled messages in the log for so long, for subscriptions to come: not at all unless
-    /// told otherwise.
+    /// Keeps settled messages in the log for so long after their enqueue, for subscriptions to come:
+    /// not at all unless told otherwise.
     pub fn keep_settled(mut self, time: Duration) -> Self {
         self.engine.keep_settled(time);
         self

@@ -50,8 +50,11 @@ pub(super) const PRUNE: &str = "DELETE FROM outbox_message WHERE seq > ?1 AND se
 pub(super) const PRUNE_ONE: &str = "DELETE FROM outbox_message WHERE seq = ?1 \
     AND seq <= (SELECT pruned_to FROM outbox_store WHERE one = 1) AND NOT EXISTS \
     (SELECT 1 FROM outbox_delivery WHERE seq = ?1 AND state <> 'skipped')";
-pub(super) const YOUNGER: &str = "SELECT min(seq) FROM (SELECT seq, created_at_ms \
-    FROM outbox_message WHERE seq > ?1 AND seq <= ?2 ORDER BY seq) WHERE created_at_ms > ?3";
+pub(super) const YOUNGER: &str = "SELECT seq, created_at_ms FROM outbox_message \
+    WHERE seq > ?1 AND seq <= ?2 AND created_at_ms > ?3 ORDER BY seq LIMIT 1";
+
+/// Places between two looks at the time: a few milliseconds, should all hold the largest payload.
+const PRUNED_AT_ONCE: Seq = 8;
 
 /// Whose database this is, and whether some subscription bounds it.
 #[derive(Clone, Copy, Debug)]
@@ -392,13 +395,29 @@ pub(crate) fn pruned_to(connection: &Connection) -> Result<Seq> {
         .unwrap_or(0))
 }
 
-/// Deletes the settled messages of `(after, through]`; rows that some subscription still has as an
-/// exception stay.
-pub(crate) fn prune(connection: &Connection, after: Seq, through: Seq) -> Result<usize> {
+/// Deletes the settled messages of `(after, through]` until time is over, and says up to where; rows
+/// that some subscription still has as an exception stay.
+pub(crate) fn prune(
+    connection: &Connection,
+    after: Seq,
+    through: Seq,
+    is_over: impl Fn() -> bool,
+) -> Result<Seq> {
     let what = "prune the log";
-    let deleted = run(connection, PRUNE, [after, through], what)?;
-    run(connection, SET_PRUNED_TO, [through], what)?;
-    Ok(deleted)
+    let mut done = after;
+    while done < through && (done == after || !is_over()) {
+        let next = through.min(done + PRUNED_AT_ONCE);
+        run(connection, PRUNE, [done, next], what)?;
+        done = next;
+    }
+    run(connection, SET_PRUNED_TO, [done], what)?;
+    Ok(done)
+}
+
+/// Deletes what only a subscription that is gone still had as an exception.
+pub(crate) fn prune_left_behind(connection: &Connection) -> Result<()> {
+    let through = pruned_to(connection)?;
+    run(connection, PRUNE, [0, through], "prune the log").map(drop)
 }
 
 /// Deletes one message that was an exception until now, if the log has been emptied past it and no
@@ -407,13 +426,16 @@ pub(crate) fn prune_settled(connection: &Connection, seq: Seq) -> Result<()> {
     run(connection, PRUNE_ONE, [seq], "prune a settled exception").map(drop)
 }
 
-/// The first message of `(after, through]` that is younger than `oldest_kept_ms`.
+/// The first message of `(after, through]` that is younger than `oldest_kept_ms`, and when it was
+/// enqueued.
 pub(crate) fn first_younger(
     connection: &Connection,
     after: Seq,
     through: Seq,
     oldest_kept_ms: i64,
-) -> Result<Option<Seq>> {
+) -> Result<Option<(Seq, i64)>> {
     let parameters = [after, through, oldest_kept_ms];
-    Ok(read_one(connection, YOUNGER, parameters, "find what to keep", |row| row.get(0))?.flatten())
+    read_one(connection, YOUNGER, parameters, "find what to keep", |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })
 }

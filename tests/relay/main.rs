@@ -18,6 +18,7 @@ mod order;
 mod paused;
 mod redrive;
 mod replace;
+mod retention;
 mod scheduled;
 mod skip;
 mod stage;
