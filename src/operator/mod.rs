@@ -81,8 +81,9 @@ impl Operator {
         self.set_state(subscription, SubscriptionState::Active)
     }
 
-    /// Removes a subscription, its dead letters and its hold on the log. Stop the relay that serves
-    /// it first: a relay makes its subscriptions anew.
+    /// Removes a subscription, its dead letters and its hold on the log. A running relay that serves
+    /// it halts it with [`ErrorKind::NotFound`] and goes on with its others; one that is started
+    /// later with such a subscription makes it anew.
     ///
     /// # Errors
     ///

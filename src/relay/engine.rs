@@ -123,9 +123,7 @@ impl Engine {
 
     /// Somebody says that there was a commit.
     pub(super) fn look_again(&mut self) {
-        for lane in self.served.iter_mut().filter_map(Served::lane_mut) {
-            lane.look_again();
-        }
+        self.served.iter_mut().for_each(Served::look_again);
     }
 
     /// Whether another connection committed since the last look: the one statement of an idle

@@ -6,6 +6,7 @@
 
 mod drive;
 mod engine;
+mod halt;
 pub(crate) mod lane;
 mod lock;
 mod pruning;
@@ -103,11 +104,12 @@ impl Relay {
     /// # Errors
     ///
     /// When the outbox cannot be served any more: [`ErrorKind::Rewound`],
-    /// [`ErrorKind::ConsumerRewound`] (of the last subscription that was served),
-    /// [`ErrorKind::Replaced`], or a database that cannot be opened.
+    /// [`ErrorKind::ConsumerRewound`], or [`ErrorKind::NotFound`] for a removed subscription (of the
+    /// last one that was served), [`ErrorKind::Replaced`], or a database that cannot be opened.
     ///
     /// [`ErrorKind::Rewound`]: crate::ErrorKind::Rewound
     /// [`ErrorKind::ConsumerRewound`]: crate::ErrorKind::ConsumerRewound
+    /// [`ErrorKind::NotFound`]: crate::ErrorKind::NotFound
     /// [`ErrorKind::Replaced`]: crate::ErrorKind::Replaced
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<()> {
         let Self { engine, doorbells, drain } = self;

@@ -13,6 +13,7 @@ mod acknowledgements;
 mod crowd;
 mod destination;
 mod failures;
+mod fan_out;
 mod greetings;
 mod order;
 mod paused;
