@@ -12,6 +12,7 @@ use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handoff::{Hello, Request};
 use crate::id::StoreId;
+use crate::store::delivery::Change;
 use crate::store::log::Reader;
 use crate::store::subscription::{self, Position, SubscriptionState};
 use crate::store::{self, FileIdentity, Role, delivery, log, stats, transaction};
@@ -305,7 +306,8 @@ impl Engine {
             batch.at.push((seq, open.reader.read_at(&open.connection, *number, seq)?));
         }
         let plan = lane.plan(batch, now);
-        cycle.wrote |= write(&open.connection, *number, before, &plan, now)?;
+        let name = &served.subscription.name;
+        cycle.wrote |= write(&open.connection, (*number, name), before, &plan, now)?;
         if plan.position.settled_to != before.settled_to {
             open.pruning.look_again();
         }
@@ -425,7 +427,7 @@ fn running(served: &mut Served) -> Option<&mut Lane> {
 
 fn write(
     connection: &Connection,
-    number: i64,
+    (number, name): (i64, &str),
     before: Position,
     plan: &Plan,
     now: Moment,
@@ -436,8 +438,15 @@ fn write(
     }
     subscription::advance(connection, number, &plan.position, &plan.tally)?;
     for change in &plan.changes {
-        if delivery::apply(connection, number, change, now.wall_ms)? {
-            tracing::error!(?change, "a message was applied although it had been skipped");
+        let came_after_all = delivery::apply(connection, number, change, now.wall_ms)?;
+        if let (true, Change::LateAck { seq, id }) = (came_after_all, change) {
+            tracing::error!(
+                messaging.system = "surehand",
+                messaging.destination.subscription.name = name,
+                messaging.message.id = %id,
+                surehand.seq = seq,
+                "a message was applied although it had been skipped"
+            );
         }
     }
     Ok(true)
