@@ -88,8 +88,8 @@ impl Relay {
         self
     }
 
-    /// Keeps settled messages in the log for so long after their enqueue, for subscriptions to come:
-    /// not at all unless told otherwise.
+    /// Keeps settled messages in the log for so long after their enqueue, for subscriptions to
+    /// come: not at all unless told otherwise.
     pub fn keep_settled(mut self, time: Duration) -> Self {
         self.engine.keep_settled(time);
         self
@@ -104,8 +104,9 @@ impl Relay {
     /// # Errors
     ///
     /// When the outbox cannot be served any more: [`ErrorKind::Rewound`],
-    /// [`ErrorKind::ConsumerRewound`], or [`ErrorKind::NotFound`] for a removed subscription (of the
-    /// last one that was served), [`ErrorKind::Replaced`], or a database that cannot be opened.
+    /// [`ErrorKind::ConsumerRewound`], or [`ErrorKind::NotFound`] for a removed subscription (of
+    /// the last one that was served), [`ErrorKind::Replaced`], or a database that cannot be
+    /// opened.
     ///
     /// [`ErrorKind::Rewound`]: crate::ErrorKind::Rewound
     /// [`ErrorKind::ConsumerRewound`]: crate::ErrorKind::ConsumerRewound

@@ -5,7 +5,7 @@
 
 use super::lane::{Moment, TickMs};
 use crate::error::Result;
-use crate::store::{self, log, subscription};
+use crate::store::{self, log, prune, subscription};
 use rusqlite::Connection;
 use std::time::Duration;
 
@@ -58,11 +58,11 @@ impl Pruning {
         if !self.is_due(now) {
             return Ok(false);
         }
-        let from = log::pruned_to(connection)?;
+        let from = prune::pruned_to(connection)?;
         let settled = subscription::hold(connection)?.unwrap_or(from);
         let slice = settled.min(from + SLICE);
         let kept = if keep_ms > 0 {
-            log::first_younger(connection, from, slice, now.wall_ms - keep_ms)?
+            prune::first_younger(connection, from, slice, now.wall_ms - keep_ms)?
         } else {
             None
         };
@@ -72,7 +72,7 @@ impl Pruning {
         if through <= from {
             return Ok(false);
         }
-        let done = log::prune(connection, from, through, is_over)?;
+        let done = prune::settled(connection, from, through, is_over)?;
         self.more |= done < through;
         log::forget_keys(connection, now.wall_ms, SLICE)?;
         store::dead::forget(connection, now.wall_ms - KEEP_NOTES_MS, SLICE)?;

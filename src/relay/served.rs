@@ -11,7 +11,7 @@ use crate::handoff::{Hello, Welcome};
 use crate::id::{Incarnation, Seq, StoreId, SubscriptionId};
 use crate::store::log::{LogRow, Reader};
 use crate::store::subscription::{SubscriptionRow, SubscriptionState};
-use crate::store::{self, delivery, log, subscription};
+use crate::store::{self, delivery, log, prune, subscription};
 use crate::topics::Topics;
 use crate::transport::{Event, Greeter, Sink, Transport};
 use rusqlite::Connection;
@@ -216,7 +216,7 @@ impl Served {
 
     fn first_place(&self, connection: &Connection) -> Result<i64> {
         match self.subscription.start {
-            Start::Beginning => log::pruned_to(connection),
+            Start::Beginning => prune::pruned_to(connection),
             Start::Now => log::last_seq(connection),
         }
     }
@@ -230,13 +230,17 @@ impl Served {
         now: Moment,
     ) -> Result<()> {
         self.ahead = None;
-        let Phase::Running { lane, .. } = &mut self.phase else { return Ok(()) };
+        let Phase::Running { lane, number, .. } = &mut self.phase else { return Ok(()) };
         let wants = if closing { None } else { lane.wants(now) };
         let Some(Wants { at, fresh }) = wants else { return Ok(()) };
         let mut ahead = ReadAhead { at, ..ReadAhead::default() };
         if let Some((after, most)) = fresh {
             let wanted = |topic: &str| self.topics.contains(topic);
             ahead.more = reader.read_after(connection, after, most, &wanted, &mut ahead.fresh)?;
+            // Delivered again after a rewind: in the content that took effect.
+            if after < lane.sent_to() {
+                Reader::replace(connection, *number, &mut ahead.fresh)?;
+            }
         }
         self.ahead = Some(ahead);
         Ok(())

@@ -129,7 +129,7 @@ pub(crate) fn skip(
     run(connection, NOTE_SKIP, parameters, what)?;
     run(connection, super::delivery::RETURN_BYTES, [subscription, seq], what)?;
     run(connection, PASSED, [subscription, seq], what)?;
-    super::log::prune_settled(connection, seq)?;
+    super::prune::settled_exception(connection, seq)?;
     Ok(true)
 }
 

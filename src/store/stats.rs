@@ -15,8 +15,8 @@ pub(super) const COUNT_STATE: &str =
     "SELECT count(*) FROM outbox_delivery WHERE subscription = ?1 AND state = ?2";
 pub(super) const COUNT_SKIPS: &str =
     "SELECT count(*) FROM outbox_skip WHERE subscription = ?1 AND state = 'unconfirmed'";
-pub(super) const FIRST_AFTER: &str = "SELECT coalesce(due_at_ms, created_at_ms) FROM outbox_message \
-    WHERE seq > ?1 ORDER BY seq LIMIT 1";
+pub(super) const FIRST_AFTER: &str = "SELECT coalesce(due_at_ms, created_at_ms) \
+    FROM outbox_message WHERE seq > ?1 ORDER BY seq LIMIT 1";
 pub(super) const OLDEST_EXCEPTION: &str = "SELECT coalesce(due_at_ms, created_at_ms) \
     FROM outbox_message WHERE seq = \
     (SELECT min(seq) FROM outbox_delivery WHERE subscription = ?1 AND state = ?2)";

@@ -1,4 +1,4 @@
-//! The events of the handbook (`docs/operations.md`): each is provoked, and says what it says there.
+//! The events of the handbook (`docs/operations.md`): each is provoked, and says what it should.
 //!
 //! Relays and inboxes run on threads of their own, so all of this binary's events go to one
 //! recorder; tests find theirs by the names of their subscriptions.

@@ -128,8 +128,8 @@ fn a_subscription_that_falls_too_far_behind() {
     let bound = || shop.operator().bound("detached", Some(1), None, WhenFull::Detach).ok();
     eventually(bound).expect("the relay makes it");
     shop.put([plain(1), plain(2)]);
-    let text = "the subscription has 1 pending messages, with a limit of 1 and is detached: what it \
-                misses stays undelivered";
+    let text = "the subscription has 1 pending messages, with a limit of 1 and is detached: what \
+                it misses stays undelivered";
     hear(Level::ERROR, text, |seen| seen.is_about("detached"));
     relay.stop();
 }

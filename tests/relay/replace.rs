@@ -249,3 +249,30 @@ fn if_the_new_revision_arrives_first_the_old_one_has_no_effect() {
     assert_eq!(shelf.numbers(), [11]);
     assert_eq!(shelf.inbox(|_| Ok(())).stats().unwrap()[0].superseded, 1);
 }
+
+#[test]
+fn a_replaced_message_is_delivered_again_as_it_was_replaced() {
+    let mut shop = Shop::open();
+    shop.put((1..=3).map(plain));
+    let (script, mut mail) = scripted();
+    let relay = shop.relay().keep_settled(PATIENCE).subscribe(main_line(), script);
+    let relay = Running::start(relay);
+    let letters = mail.take_next(3);
+    letters[1].refuse();
+    letters[0].ack();
+    letters[2].ack();
+    shop.until(|stats| stats.settled_to == 3 && stats.dead == 1);
+    shop.replace(&shop.dead(1)[0], plain(12)).unwrap();
+    assert_eq!(mail.acknowledge(1), [12]);
+    assert_eq!(shop.applied_revision(), (1, 1));
+    relay.stop();
+    shop.operator().rewind("main", 0).unwrap();
+    let (script, mut mail) = scripted();
+    let relay = shop.serve(main_line(), script);
+    let again = mail.take_next(3);
+    assert_eq!(again.iter().map(|letter| letter.number()).collect::<Vec<_>>(), [1, 12, 3]);
+    assert_eq!(again[1].envelope.revision(), 1);
+    again.iter().for_each(|letter| letter.ack());
+    shop.until(|stats| stats.settled_to == 3 && stats.pending == 0);
+    relay.stop();
+}

@@ -322,3 +322,31 @@ fn of_two_people_one_redrives_or_skips_a_message_and_the_other_is_told() {
         assert_eq!(shelf.numbers().len(), usize::from(redriven.is_ok()));
     }
 }
+
+#[test]
+fn a_skipped_message_stays_skipped_when_all_is_delivered_again() {
+    let mut shop = Shop::open();
+    shop.put((1..=3).map(plain));
+    let (script, mut mail) = scripted_inbox();
+    let relay = shop.relay().keep_settled(PATIENCE).subscribe(main_line(), script);
+    let relay = Running::start(relay);
+    let letters = mail.take_next(3);
+    letters[1].refuse();
+    letters[0].ack();
+    letters[2].ack();
+    mail.high.store(3, Ordering::SeqCst);
+    shop.until(|stats| stats.settled_to == 3 && stats.dead == 1);
+    shop.skip(&shop.dead(1)[0]);
+    mail.is_told(2);
+    shop.until_its_skip_is(SkipState::Confirmed);
+    relay.stop();
+    shop.operator().rewind("main", 0).unwrap();
+    shop.until_its_skip_is(SkipState::Unconfirmed);
+    let (script, mut mail) = scripted_inbox();
+    let relay = shop.serve(main_line(), script);
+    assert_eq!(mail.acknowledge(2), [1, 3]);
+    mail.is_told(2);
+    shop.until_its_skip_is(SkipState::Confirmed);
+    shop.until(|stats| stats.settled_to == 3 && stats.pending == 0);
+    relay.stop();
+}

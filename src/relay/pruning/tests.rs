@@ -4,7 +4,7 @@ use super::{Moment, Pruning, SLICE};
 use crate::database::Database;
 use crate::id::{MessageId, SubscriptionId};
 use crate::message::{Parts, fingerprint};
-use crate::store::{self, Role, log, subscription, transaction};
+use crate::store::{self, Role, log, prune, subscription, transaction};
 use rusqlite::Connection;
 use std::cell::Cell;
 
@@ -44,7 +44,7 @@ fn one_cycle_deletes_a_slice_and_the_next_one_goes_on() {
     for pruned_to in [SLICE, 2 * SLICE, 1_200] {
         assert!(pruning.is_due(NOW));
         assert!(pruning.cycle(&connection, 0, || false, NOW).unwrap());
-        assert_eq!(log::pruned_to(&connection).unwrap(), pruned_to);
+        assert_eq!(prune::pruned_to(&connection).unwrap(), pruned_to);
     }
     assert!(!pruning.is_due(NOW));
     assert!(!pruning.cycle(&connection, 0, || false, NOW).unwrap());
@@ -55,12 +55,12 @@ fn a_cycle_stops_deleting_when_its_time_is_over_but_not_before_it_got_somewhere(
     let (_directory, connection) = settled(1_200);
     let mut pruning = Pruning::new();
     pruning.cycle(&connection, 0, || true, NOW).unwrap();
-    let first = log::pruned_to(&connection).unwrap();
+    let first = prune::pruned_to(&connection).unwrap();
     assert!(0 < first && first < SLICE / 10, "{first} messages without any time");
     let looks = Cell::new(0);
     let is_over = || looks.replace(looks.get() + 1) >= 3;
     pruning.cycle(&connection, 0, is_over, NOW).unwrap();
-    assert_eq!(log::pruned_to(&connection).unwrap(), 5 * first);
+    assert_eq!(prune::pruned_to(&connection).unwrap(), 5 * first);
     assert!(pruning.is_due(NOW), "there is more");
 }
 
@@ -74,6 +74,6 @@ fn what_is_kept_is_looked_at_again_when_it_is_old_enough() {
     let later = Moment { tick: 60_000, wall_ms: NOW.wall_ms + 60_000 };
     assert!(pruning.is_due(later));
     assert!(pruning.cycle(&connection, 60_000, || false, later).unwrap());
-    assert_eq!(log::pruned_to(&connection).unwrap(), 10);
+    assert_eq!(prune::pruned_to(&connection).unwrap(), 10);
     assert_eq!(pruning.wakes_at(later), None);
 }
