@@ -137,8 +137,7 @@ impl Engine {
         }
         open.data_version = version;
         open.next_due_ms = log::next_due(&open.connection)?;
-        // A subscription that held the log may be gone.
-        open.pruning.look_again();
+        open.pruning.notice(&open.connection)?;
         self.others_wrote = self.now().tick;
         self.look_again();
         Ok(true)
@@ -176,7 +175,8 @@ impl Engine {
         }
         self.progress(sinks, now)?;
         let free_at = millis(self.share.free_at());
-        if now.tick < free_at {
+        // A relay that stops has only little left to write, and writes it.
+        if now.tick < free_at && !self.closing {
             return Ok(Next::At(free_at));
         }
         if self.has_work(now) {

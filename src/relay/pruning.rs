@@ -31,9 +31,19 @@ impl Pruning {
         Self { more: true, kept_until_ms: None }
     }
 
-    /// Something was settled, or somebody who held the log may be gone.
+    /// Something was settled.
     pub(super) fn look_again(&mut self) {
         self.more = true;
+    }
+
+    /// Somebody committed: a subscription that held the log may be gone. Only looked at, because
+    /// that is the host's every commit.
+    pub(super) fn notice(&mut self, connection: &Connection) -> Result<()> {
+        // What is kept for a while is kept whoever subscribes.
+        if !self.more && self.kept_until_ms.is_none() {
+            self.more = subscription::hold(connection)? > Some(prune::pruned_to(connection)?);
+        }
+        Ok(())
     }
 
     /// Whether there may be something to delete.
