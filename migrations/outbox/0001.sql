@@ -16,6 +16,7 @@ CREATE TABLE outbox_message (
         DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)),
     expires_at_ms INTEGER,
     checksum      INTEGER,
+    due_at_ms     INTEGER, -- of one that waited in outbox_scheduled
     payload       BLOB
 );
 

@@ -14,7 +14,7 @@ use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Seq, StoreId};
 use crate::store::subscription::{self, Bound, SubscriptionRow, SubscriptionState};
-use crate::store::{self, Role, log};
+use crate::store::{self, Role, log, prune};
 use rusqlite::{Connection, Transaction};
 
 /// The person's side of an outbox.
@@ -81,15 +81,17 @@ impl Operator {
         self.set_state(subscription, SubscriptionState::Active)
     }
 
-    /// Removes a subscription, its dead letters and its hold on the log. Stop the relay that serves
-    /// it first: a relay makes its subscriptions anew.
+    /// Removes a subscription, its dead letters and its hold on the log. A running relay that
+    /// serves it halts it with [`ErrorKind::NotFound`] and goes on with its others; one that is
+    /// started later with such a subscription makes it anew.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::NotFound`] without such a subscription.
     pub fn remove(&mut self, subscription: &str) -> Result<()> {
         self.change(subscription, "remove a subscription", |transaction, row, _| {
-            subscription::remove(transaction, row.number)
+            subscription::remove(transaction, row.number)?;
+            prune::left_behind(transaction)
         })
     }
 
@@ -112,7 +114,9 @@ impl Operator {
         })
     }
 
-    /// Goes back: everything after this place is delivered again, as far as the log still has it.
+    /// Goes back: everything after this place is delivered again, as far as the log still has it,
+    /// replaced messages in their latest revision, and skipped ones not (for the week they are
+    /// listed).
     /// For a consumer that was restored from an older copy: choose a place up to which that copy
     /// knew everything to be settled; going back further costs duplicates only. A relay that halted
     /// has to be started again.
@@ -123,7 +127,7 @@ impl Operator {
     /// place.
     pub fn rewind(&mut self, subscription: &str, to: Seq) -> Result<()> {
         self.change(subscription, "rewind a subscription", |transaction, row, nonce| {
-            let pruned_to = log::pruned_to(transaction)?;
+            let pruned_to = prune::pruned_to(transaction)?;
             if to < pruned_to {
                 return Err(Error::new(
                     ErrorKind::NotFound,

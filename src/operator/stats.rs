@@ -11,8 +11,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubscriptionStats {
-    /// How old the oldest message is that is neither settled nor dead: the one to alert on. A
-    /// delayed message joins the log with the age it has since its enqueue.
+    /// How long the oldest message that is neither settled nor dead has been waiting: the one to
+    /// alert on. Counted from its enqueue, or from when it was due if it was delayed.
     pub oldest_pending_age: Option<Duration>,
     /// The subscription's name.
     pub name: String,
@@ -61,7 +61,7 @@ pub struct Redelivered {
     pub timeout: i64,
     /// It was refused.
     pub failure: i64,
-    /// The process died.
+    /// It was under way when its relay ended, in whatever way.
     pub crash: i64,
     /// The destination was away.
     pub outage: i64,
@@ -72,7 +72,7 @@ pub(super) fn read(connection: &Connection, now_ms: i64) -> Result<Vec<Subscript
     rows.into_iter()
         .map(|row| {
             let counts = stats::exceptions(connection, row.number)?;
-            let oldest = stats::oldest_pending(connection, row.number, row.settled_to)?;
+            let oldest = stats::oldest_pending(connection, row.number, row.settled_to, now_ms)?;
             let age = oldest.map(|at| u64::try_from(now_ms - at).unwrap_or(0));
             Ok(SubscriptionStats {
                 oldest_pending_age: age.map(Duration::from_millis),

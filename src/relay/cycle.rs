@@ -3,22 +3,22 @@
 //! One thread, one connection and one commit per cycle serve all subscriptions of a relay.
 
 use super::lane::{Batch, Moment, Plan, Sending};
+use super::pruning::{PRUNE_FOR, Pruning};
 use super::served::{Phase, ReadAhead, Served};
 use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handoff::{Hello, Request};
 use crate::id::StoreId;
+use crate::store::delivery::Change;
 use crate::store::log::Reader;
 use crate::store::subscription::{self, Position, SubscriptionState};
-use crate::store::{FileIdentity, dead, delivery, log, stats, transaction};
+use crate::store::{FileIdentity, delivery, log, stats, transaction};
 use crate::transport::{Settler, Sink};
 use rusqlite::Connection;
 use std::time::Duration;
 
-/// Rows deleted or appended by one cycle at the most: no cycle keeps others waiting for long.
+/// Due messages appended by one cycle at the most: no cycle keeps others waiting for long.
 const SLICE: i64 = 512;
-/// How long skips, replacements and such are remembered.
-const KEEP_NOTES_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
 /// The outbox's database as the relay has it open; dropped after every error that leaves doubt.
 pub(super) struct Open {
@@ -29,8 +29,7 @@ pub(super) struct Open {
     data_version: i64,
     /// When the next scheduled message is due, by the wall clock.
     pub(super) next_due_ms: Option<i64>,
-    /// There is more to delete.
-    pub(super) unpruned: bool,
+    pub(super) pruning: Pruning,
 }
 
 /// Under which circumstances a cycle runs.
@@ -69,7 +68,8 @@ impl Open {
         let data_version = stats::data_version(&connection)?;
         let next_due_ms = log::next_due(&connection)?;
         let reader = Reader::new(store);
-        Ok(Self { connection, store, file, reader, data_version, next_due_ms, unpruned: true })
+        let pruning = Pruning::new();
+        Ok(Self { connection, store, file, reader, data_version, next_due_ms, pruning })
     }
 
     /// Whether another connection committed since the last look: the one statement of an idle
@@ -81,6 +81,7 @@ impl Open {
         }
         self.data_version = version;
         self.next_due_ms = log::next_due(&self.connection)?;
+        self.pruning.notice(&self.connection)?;
         Ok(true)
     }
 
@@ -100,7 +101,10 @@ impl Open {
         }
         transaction::begin(&self.connection)?;
         let from = database.now().tick;
-        let done = self.work(all, round).and_then(|done| {
+        let is_over = || database.now().tick >= from + PRUNE_FOR;
+        let done = self.work(all, round).and_then(|mut done| {
+            let keep_ms = round.keep_settled_ms;
+            done.wrote |= self.pruning.cycle(&self.connection, keep_ms, is_over, round.now)?;
             if done.wrote {
                 transaction::commit(&self.connection)?;
             } else {
@@ -136,7 +140,6 @@ impl Open {
                 lane.look_again();
             }
         }
-        done.wrote |= prune(self, round)?;
         Ok(done)
     }
 
@@ -165,8 +168,11 @@ impl Open {
             batch.at.push((seq, self.reader.read_at(&self.connection, *number, seq)?));
         }
         let plan = lane.plan(batch, now);
-        done.wrote |= write(&self.connection, *number, before, &plan, now)?;
-        self.unpruned |= plan.position.settled_to != before.settled_to;
+        let name = &served.subscription.name;
+        done.wrote |= write(&self.connection, (*number, name), before, &plan, now)?;
+        if plan.position.settled_to != before.settled_to {
+            self.pruning.look_again();
+        }
         if let Some(sending) = plan.send {
             done.send.push((index, *hello, sending));
         }
@@ -176,7 +182,7 @@ impl Open {
 
 fn write(
     connection: &Connection,
-    number: i64,
+    (number, name): (i64, &str),
     before: Position,
     plan: &Plan,
     now: Moment,
@@ -187,36 +193,17 @@ fn write(
     }
     subscription::advance(connection, number, &plan.position, &plan.tally)?;
     for change in &plan.changes {
-        if delivery::apply(connection, number, change, now.wall_ms)? {
-            tracing::error!(?change, "a message was applied although it had been skipped");
+        let came_after_all = delivery::apply(connection, number, change, now.wall_ms)?;
+        if let (true, Change::LateAck { seq, id }) = (came_after_all, change) {
+            tracing::error!(
+                messaging.system = "surehand",
+                messaging.destination.subscription.name = name,
+                messaging.message.id = %id,
+                surehand.seq = seq,
+                "a message was applied although it had been skipped"
+            );
         }
     }
-    Ok(true)
-}
-
-/// Deletes a slice of what every subscription has settled and nobody wants to keep.
-fn prune(open: &mut Open, round: &Round) -> Result<bool> {
-    if !open.unpruned {
-        return Ok(false);
-    }
-    let connection = &open.connection;
-    let from = log::pruned_to(connection)?;
-    let settled = subscription::hold(connection)?.unwrap_or(from);
-    let slice = settled.min(from + SLICE);
-    let now_ms = round.now.wall_ms;
-    let kept = if round.keep_settled_ms > 0 {
-        log::first_younger(connection, from, slice, now_ms - round.keep_settled_ms)?
-    } else {
-        None
-    };
-    let through = kept.map_or(slice, |seq| seq - 1);
-    open.unpruned = through == slice && slice < settled;
-    if through <= from {
-        return Ok(false);
-    }
-    log::prune(connection, from, through)?;
-    log::forget_keys(connection, now_ms, SLICE)?;
-    dead::forget(connection, now_ms - KEEP_NOTES_MS, SLICE)?;
     Ok(true)
 }
 

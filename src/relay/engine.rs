@@ -91,9 +91,7 @@ impl Engine {
 
     /// Somebody says that there was a commit.
     pub(super) fn look_again(&mut self) {
-        for lane in self.served.iter_mut().filter_map(Served::lane_mut) {
-            lane.look_again();
-        }
+        self.served.iter_mut().for_each(Served::look_again);
     }
 
     /// Whether another connection committed since the last look: the one statement of an idle
@@ -143,7 +141,8 @@ impl Engine {
         }
         self.progress(sinks, now)?;
         let free_at = millis(self.share.free_at());
-        if now.tick < free_at {
+        // A relay that stops has only little left to write, and writes it.
+        if now.tick < free_at && !self.closing {
             return Ok(Next::At(free_at));
         }
         if self.has_work(now) {
@@ -161,7 +160,7 @@ impl Engine {
         let Held { from, to, messages } = open.cycle(database, served, sinks, &round)?;
         if now.tick - self.others_wrote >= LATELY_MS {
             share.alone();
-        } else if messages >= CROWDING {
+        } else if messages >= CROWDING || open.pruning.is_due(now) {
             share.held(from, to, messages);
         }
         Ok(())
@@ -185,14 +184,15 @@ impl Engine {
         let mut lanes = self.served.iter_mut().filter_map(running);
         let lanes =
             lanes.any(|lane| lane.must_settle(now) || !closing && lane.wants(now).is_some());
-        due || lanes || open.unpruned
+        due || lanes || !closing && open.pruning.is_due(now)
     }
 
     fn next(&self, now: Moment) -> Next {
         let wakes = self.served.iter().filter_map(|served| served.wakes_at(now));
+        let prunes = self.open.as_ref().and_then(|open| open.pruning.wakes_at(now));
         let due = self.open.as_ref().and_then(|open| open.next_due_ms);
         let due = due.map(|due| now.tick + (due - now.wall_ms).max(0));
-        match wakes.chain(due).min() {
+        match wakes.chain(due).chain(prunes).min() {
             Some(at) if at <= now.tick => Next::At(now.tick + 1),
             Some(at) => Next::At(at),
             None => Next::Event,
@@ -249,8 +249,9 @@ impl Engine {
             Phase::Resting { .. } | Phase::Halted(_) => true,
             _ => false,
         };
-        self.open.as_ref().is_some_and(|open| open.next_due_ms.is_none() && !open.unpruned)
-            && self.served.iter().all(idle)
+        let now = self.now();
+        let done = |open: &Open| open.next_due_ms.is_none() && !open.pruning.is_due(now);
+        self.open.as_ref().is_some_and(done) && self.served.iter().all(idle)
     }
 
     /// Everything to be told is told now, not with the next message.

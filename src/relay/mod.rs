@@ -7,8 +7,10 @@
 mod cycle;
 mod drive;
 mod engine;
+mod halt;
 pub(crate) mod lane;
 mod lock;
+mod pruning;
 mod served;
 pub(crate) mod settings;
 mod share;
@@ -87,8 +89,8 @@ impl Relay {
         self
     }
 
-    /// Keeps settled messages in the log for so long, for subscriptions to come: not at all unless
-    /// told otherwise.
+    /// Keeps settled messages in the log for so long after their enqueue, for subscriptions to
+    /// come: not at all unless told otherwise.
     pub fn keep_settled(mut self, time: Duration) -> Self {
         self.engine.keep_settled(time);
         self
@@ -103,11 +105,13 @@ impl Relay {
     /// # Errors
     ///
     /// When the outbox cannot be served any more: [`ErrorKind::Rewound`],
-    /// [`ErrorKind::ConsumerRewound`] (of the last subscription that was served),
-    /// [`ErrorKind::Replaced`], or a database that cannot be opened.
+    /// [`ErrorKind::ConsumerRewound`], or [`ErrorKind::NotFound`] for a removed subscription (of
+    /// the last one that was served), [`ErrorKind::Replaced`], or a database that cannot be
+    /// opened.
     ///
     /// [`ErrorKind::Rewound`]: crate::ErrorKind::Rewound
     /// [`ErrorKind::ConsumerRewound`]: crate::ErrorKind::ConsumerRewound
+    /// [`ErrorKind::NotFound`]: crate::ErrorKind::NotFound
     /// [`ErrorKind::Replaced`]: crate::ErrorKind::Replaced
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<()> {
         let Self { engine, doorbells, drain } = self;

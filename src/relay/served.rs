@@ -2,16 +2,17 @@
 
 use super::Subscription;
 use super::cycle::Round;
+use super::halt::{consumer_rewound, removed, rewound};
 use super::lane::{Lane, Moment, TickMs, Trouble, Wants};
 use super::lock::Lock;
 use super::subscription::Start;
 use crate::database::Database;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::handoff::{Hello, Welcome};
 use crate::id::{Incarnation, Seq, StoreId, SubscriptionId};
 use crate::store::log::{LogRow, Reader};
 use crate::store::subscription::{SubscriptionRow, SubscriptionState};
-use crate::store::{self, delivery, log, subscription};
+use crate::store::{self, delivery, log, prune, subscription};
 use crate::topics::Topics;
 use crate::transport::{Event, Greeter, Sink, Transport};
 use rusqlite::Connection;
@@ -33,6 +34,8 @@ pub(super) struct Served {
     greeting: u64,
     /// An earlier lane of this process served it: what was under way is no crash.
     opened_before: bool,
+    /// This relay has seen its row: if that is gone, somebody removed the subscription.
+    seen: bool,
 }
 
 /// What a cycle will decide about.
@@ -90,8 +93,8 @@ impl Served {
         let topics = subscription.chosen_topics(transport.topics());
         let phase = Phase::Standby { again: TickMs::MIN };
         let (lock, ahead) = (None, None);
-        let (greeting, opened_before) = (0, false);
-        Self { subscription, transport, topics, lock, phase, ahead, greeting, opened_before }
+        let (greeting, opened_before, seen) = (0, false, false);
+        Self { subscription, transport, topics, lock, phase, ahead, greeting, opened_before, seen }
     }
 
     /// Moves on as far as it can without an answer.
@@ -109,6 +112,10 @@ impl Served {
                     Some(_) => Phase::Closed,
                     None => Phase::Standby { again: now.tick + STANDBY_MS },
                 };
+                // Removed while it stands by, it is not to be made anew when its turn comes.
+                self.seen = self.seen
+                    || self.lock.is_none()
+                        && subscription::find(connection, &self.subscription.name)?.is_some();
             }
             Phase::Resting { again } if *again <= now.tick => self.phase = Phase::Closed,
             _ => {}
@@ -126,7 +133,10 @@ impl Served {
             }
         }
         if let Phase::Closed = self.phase {
-            self.phase = self.open(connection, database, store, now)?;
+            match self.open(connection, database, store, now)? {
+                Phase::Halted(error) => self.halt(error),
+                phase => self.phase = phase,
+            }
         }
         if let Phase::Greeting { hello, again, lane, .. } = &mut self.phase
             && *again <= now.tick
@@ -148,23 +158,32 @@ impl Served {
     ) -> Result<Phase> {
         let name = self.subscription.name.clone();
         // Looking whether it is still paused must not cost a commit.
-        let rests = |row: SubscriptionRow| row.state != SubscriptionState::Active;
-        if subscription::find(connection, &name)?.is_some_and(rests) {
-            return Ok(Phase::Resting { again: now.tick + RESTING_MS });
+        if let Some(row) = subscription::find(connection, &name)? {
+            self.seen = true;
+            if row.state != SubscriptionState::Active {
+                return Ok(Phase::Resting { again: now.tick + RESTING_MS });
+            }
         }
         let nonce = i64::from_le_bytes(database.random());
         let new_id = SubscriptionId::from_bytes(database.random());
-        let was_clean = store::write(connection, "open a subscription", |transaction| {
+        let opened = store::write(connection, "open a subscription", |transaction| {
             if subscription::find(transaction, &name)?.is_none() {
+                if self.seen {
+                    return Ok(None);
+                }
                 let from = self.first_place(transaction)?;
                 let topics = self.topics.stored();
                 subscription::create(transaction, &name, new_id, &topics, from)?;
             }
             let row = subscription::get(transaction, &name)?;
             subscription::open(transaction, row.number, nonce, &self.topics.stored())?;
-            Ok(row.closed_cleanly)
+            Ok(Some(row.closed_cleanly))
         })?;
-        let row = subscription::get(connection, &name)?;
+        let row = subscription::find(connection, &name)?;
+        let Some((was_clean, row)) = opened.zip(row) else {
+            return Ok(Phase::Halted(removed(&name)));
+        };
+        self.seen = true;
         if row.state != SubscriptionState::Active {
             return Ok(Phase::Resting { again: now.tick + RESTING_MS });
         }
@@ -198,7 +217,7 @@ impl Served {
 
     fn first_place(&self, connection: &Connection) -> Result<i64> {
         match self.subscription.start {
-            Start::Beginning => log::pruned_to(connection),
+            Start::Beginning => prune::pruned_to(connection),
             Start::Now => log::last_seq(connection),
         }
     }
@@ -211,7 +230,7 @@ impl Served {
         round: &Round,
     ) -> Result<()> {
         self.ahead = None;
-        let Phase::Running { lane, .. } = &mut self.phase else { return Ok(()) };
+        let Phase::Running { lane, number, .. } = &mut self.phase else { return Ok(()) };
         let wants = if round.closing { None } else { lane.wants(round.now) };
         let Some(Wants { at, fresh }) = wants else { return Ok(()) };
         let mut ahead = ReadAhead { at, ..ReadAhead::default() };
@@ -219,6 +238,10 @@ impl Served {
             let wanted = |topic: &str| self.topics.contains(topic);
             let room = (rows.min(round.most), bytes);
             ahead.more = reader.read_after(connection, after, room, &wanted, &mut ahead.fresh)?;
+            // Delivered again after a rewind: in the content that took effect.
+            if after < lane.sent_to() {
+                Reader::replace(connection, *number, &mut ahead.fresh)?;
+            }
         }
         self.ahead = Some(ahead);
         Ok(())
@@ -321,6 +344,15 @@ impl Served {
         self.phase = Phase::Halted(error);
     }
 
+    /// Somebody committed: there may be more to read, or a person may have resumed it.
+    pub(super) fn look_again(&mut self) {
+        match &mut self.phase {
+            Phase::Resting { again } => *again = TickMs::MIN,
+            Phase::Greeting { lane, .. } | Phase::Running { lane, .. } => lane.look_again(),
+            _ => {}
+        }
+    }
+
     /// Drops what memory knows, and reads again.
     pub(super) fn reopen(&mut self) {
         if matches!(self.phase, Phase::Greeting { .. } | Phase::Running { .. }) {
@@ -361,24 +393,4 @@ impl Served {
     pub(super) fn release(&mut self) {
         self.lock = None;
     }
-}
-
-fn rewound(name: &str, detail: &str) -> Error {
-    Error::new(
-        ErrorKind::Rewound,
-        format!("the store of subscription {name:?} went back in time: {detail}"),
-        "a backup was restored, or a copy is running; nothing was sent. Put the right file in \
-         place, or give this one a new identity with Operator::adopt_new_identity",
-    )
-}
-
-fn consumer_rewound(name: &str, high: i64, acked_to: i64) -> Error {
-    Error::new(
-        ErrorKind::ConsumerRewound,
-        format!(
-            "the consumer of {name:?} went back in time: it has seen place {high}, and had \
-             acknowledged {acked_to}"
-        ),
-        "a backup of the consumer was restored; deliver again what it lost with Operator::rewind",
-    )
 }

@@ -38,7 +38,9 @@ pub(super) const FORGET_SKIPS: &str = "DELETE FROM outbox_skip WHERE (subscripti
     AND state <> 'unconfirmed' ORDER BY updated_at_ms LIMIT ?2)";
 pub(super) const FORGET_REPLACEMENTS: &str = "DELETE FROM outbox_replacement \
     WHERE (subscription, seq) IN (SELECT subscription, seq FROM outbox_replacement \
-    WHERE updated_at_ms <= ?1 AND applied IS NOT NULL ORDER BY updated_at_ms LIMIT ?2)";
+    WHERE updated_at_ms <= ?1 AND NOT EXISTS (SELECT 1 FROM outbox_delivery d \
+    WHERE d.subscription = outbox_replacement.subscription AND d.seq = outbox_replacement.seq \
+    AND d.state <> 'skipped') ORDER BY updated_at_ms LIMIT ?2)";
 pub(super) const SKIPS: &str = "SELECT seq, id, state, updated_at_ms FROM outbox_skip \
     WHERE subscription = ?1 ORDER BY seq";
 pub(super) const REPLACEMENTS: &str = "SELECT seq, id, revision, applied, updated_at_ms \
@@ -127,7 +129,7 @@ pub(crate) fn skip(
     run(connection, NOTE_SKIP, parameters, what)?;
     run(connection, super::delivery::RETURN_BYTES, [subscription, seq], what)?;
     run(connection, PASSED, [subscription, seq], what)?;
-    super::log::prune_settled(connection, seq)?;
+    super::prune::settled_exception(connection, seq)?;
     Ok(true)
 }
 

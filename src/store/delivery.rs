@@ -224,7 +224,7 @@ pub(crate) fn apply(
             run(connection, SETTLE, params![subscription, seq, id.as_bytes()], what)?;
             let parameters = params![subscription, seq, id.as_bytes(), applied, now_ms];
             run(connection, APPLIED, parameters, what)?;
-            super::log::prune_settled(connection, *seq)?;
+            super::prune::settled_exception(connection, *seq)?;
         }
         Change::DropSkipped { through } => {
             run(connection, DROP_SKIPPED, [subscription, *through], what)?;

@@ -1,6 +1,6 @@
 //! The log of messages: appended by producers, read by relays, emptied when settled.
 
-use super::{read_one, run};
+use super::{read_all, read_one, run};
 use crate::error::Result;
 use crate::id::{Fingerprint, MessageId, Seq, StoreId};
 use crate::limits;
@@ -22,12 +22,16 @@ pub(super) const READ_AT: &str = "SELECT seq, version, id, topic, key, headers, 
     created_at_ms, expires_at_ms, checksum, payload FROM outbox_message WHERE seq = ?1";
 pub(super) const REPLACEMENT: &str = "SELECT revision, headers, content_type, checksum, payload \
     FROM outbox_replacement WHERE subscription = ?1 AND seq = ?2 AND id = ?3";
+pub(super) const REPLACED: &str = "SELECT seq FROM outbox_replacement \
+    WHERE subscription = ?1 AND seq >= ?2 AND seq <= ?3 ORDER BY seq";
 pub(super) const STORE: &str = "SELECT uuid, bounded FROM main.outbox_store WHERE one = 1";
 pub(super) const ADOPT: &str = "UPDATE outbox_store SET uuid = ?1 WHERE one = 1";
 pub(super) const NEXT_DUE: &str = "SELECT min(due_at_ms) FROM outbox_scheduled";
 pub(super) const APPEND_DUE: &str = "INSERT INTO outbox_message \
-    (id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, payload) \
-    SELECT id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, payload \
+    (id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, payload, \
+    due_at_ms) \
+    SELECT id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, payload, \
+    due_at_ms \
     FROM outbox_scheduled WHERE number IN \
     (SELECT number FROM outbox_scheduled WHERE due_at_ms <= ?1 ORDER BY due_at_ms LIMIT ?2)";
 pub(super) const DELETE_DUE: &str = "DELETE FROM outbox_scheduled WHERE number IN \
@@ -40,16 +44,6 @@ pub(super) const FORGET_KEYS: &str = "DELETE FROM outbox_idempotency WHERE key I
     (SELECT key FROM outbox_idempotency WHERE expires_at_ms <= ?1 \
     ORDER BY expires_at_ms LIMIT ?2)";
 pub(super) const LAST_SEQ: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'outbox_message'";
-pub(super) const PRUNED_TO: &str = "SELECT pruned_to FROM outbox_store WHERE one = 1";
-pub(super) const SET_PRUNED_TO: &str = "UPDATE outbox_store SET pruned_to = ?1 WHERE one = 1";
-pub(super) const PRUNE: &str = "DELETE FROM outbox_message WHERE seq > ?1 AND seq <= ?2 \
-    AND NOT EXISTS (SELECT 1 FROM outbox_delivery \
-    WHERE outbox_delivery.seq = outbox_message.seq AND state <> 'skipped')";
-pub(super) const PRUNE_ONE: &str = "DELETE FROM outbox_message WHERE seq = ?1 \
-    AND seq <= (SELECT pruned_to FROM outbox_store WHERE one = 1) AND NOT EXISTS \
-    (SELECT 1 FROM outbox_delivery WHERE seq = ?1 AND state <> 'skipped')";
-pub(super) const YOUNGER: &str = "SELECT min(seq) FROM (SELECT seq, created_at_ms \
-    FROM outbox_message WHERE seq > ?1 AND seq <= ?2 ORDER BY seq) WHERE created_at_ms > ?3";
 
 /// Whose database this is, and whether some subscription bounds it.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +63,7 @@ pub(crate) struct NewMessage<'a> {
 }
 
 /// A message as the relay reads it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct LogRow {
     pub(crate) seq: Seq,
     pub(crate) id: MessageId,
@@ -97,7 +91,7 @@ impl LogRow {
 }
 
 /// What a row holds, as far as this subscription is concerned.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Content {
     /// Another subscription's topic.
     Filtered,
@@ -258,19 +252,42 @@ impl Reader {
     ) -> Result<Option<LogRow>> {
         let what = "read a message";
         let row = read_one(connection, READ_AT, [seq], what, |row| self.read(row, &|_| true))?;
-        let Some(mut row) = row else { return Ok(None) };
-        let place = params![subscription, seq, row.id.as_bytes()];
+        row.map(|row| Self::replaced(connection, subscription, row)).transpose()
+    }
+
+    /// Gives those of these messages that were replaced for this subscription their content.
+    pub(crate) fn replace(
+        connection: &Connection,
+        subscription: i64,
+        rows: &mut [LogRow],
+    ) -> Result<()> {
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
+        let between = [subscription, first.seq, last.seq];
+        let what = "find what was replaced";
+        let found: Vec<Seq> = read_all(connection, REPLACED, between, what, |row| row.get(0))?;
+        for seq in found {
+            if let Ok(index) = rows.binary_search_by_key(&seq, |row| row.seq) {
+                let row = rows[index].clone();
+                rows[index] = Self::replaced(connection, subscription, row)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn replaced(connection: &Connection, subscription: i64, mut row: LogRow) -> Result<LogRow> {
+        let what = "read a replacement";
+        let place = params![subscription, row.seq, row.id.as_bytes()];
         let replacement = read_one(connection, REPLACEMENT, place, what, |found| {
             Ok((found.get(0)?, content(found, 1)?, Fingerprint(found.get(3)?)))
         })?;
         if let Some((revision, (headers, content_type, payload), checksum)) = replacement
-            && let Content::Whole(_, parts) = row.content
+            && let Content::Whole(_, parts) = &row.content
         {
-            let parts = Parts { headers, content_type, payload, ..parts };
+            let parts = Parts { headers, content_type, payload, ..parts.clone() };
             row.revision = revision;
             row.content = verified(row.id, parts, Some(checksum));
         }
-        Ok(Some(row))
+        Ok(row)
     }
 
     fn read(&mut self, row: &Row<'_>, wanted: &dyn Fn(&str) -> bool) -> rusqlite::Result<LogRow> {
@@ -382,36 +399,4 @@ fn problem(
         return Some("the key is no text".into());
     }
     headers.filter(|text| !object(text)).map(|_| "the headers are no JSON object".into())
-}
-
-/// Up to where the log has been emptied.
-pub(crate) fn pruned_to(connection: &Connection) -> Result<Seq> {
-    Ok(read_one(connection, PRUNED_TO, [], "read how far the log is pruned", |row| row.get(0))?
-        .unwrap_or(0))
-}
-
-/// Deletes the settled messages of `(after, through]`; rows that some subscription still has as an
-/// exception stay.
-pub(crate) fn prune(connection: &Connection, after: Seq, through: Seq) -> Result<usize> {
-    let what = "prune the log";
-    let deleted = run(connection, PRUNE, [after, through], what)?;
-    run(connection, SET_PRUNED_TO, [through], what)?;
-    Ok(deleted)
-}
-
-/// Deletes one message that was an exception until now, if the log has been emptied past it and no
-/// other subscription has it as an exception still.
-pub(crate) fn prune_settled(connection: &Connection, seq: Seq) -> Result<()> {
-    run(connection, PRUNE_ONE, [seq], "prune a settled exception").map(drop)
-}
-
-/// The first message of `(after, through]` that is younger than `oldest_kept_ms`.
-pub(crate) fn first_younger(
-    connection: &Connection,
-    after: Seq,
-    through: Seq,
-    oldest_kept_ms: i64,
-) -> Result<Option<Seq>> {
-    let parameters = [after, through, oldest_kept_ms];
-    Ok(read_one(connection, YOUNGER, parameters, "find what to keep", |row| row.get(0))?.flatten())
 }

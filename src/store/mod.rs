@@ -12,6 +12,7 @@ pub(crate) mod gate;
 pub(crate) mod inbox;
 pub(crate) mod log;
 pub(crate) mod open;
+pub(crate) mod prune;
 mod schema;
 pub(crate) mod stats;
 pub(crate) mod subscription;

@@ -1,6 +1,6 @@
 //! Every statement is prepared, and its plan read: nothing scans a message table, nothing sorts.
 
-use super::{Role, dead, delivery, inbox, log, open, stats, subscription};
+use super::{Role, dead, delivery, inbox, log, open, prune, stats, subscription};
 use crate::database::Database;
 use rusqlite::Connection;
 
@@ -57,6 +57,7 @@ const STATEMENTS: &[&str] = &[
     log::READ_AFTER,
     log::READ_AT,
     log::REPLACEMENT,
+    log::REPLACED,
     log::STORE,
     log::ADOPT,
     log::NEXT_DUE,
@@ -66,11 +67,11 @@ const STATEMENTS: &[&str] = &[
     log::REMEMBER_KEY,
     log::FORGET_KEYS,
     log::LAST_SEQ,
-    log::PRUNED_TO,
-    log::SET_PRUNED_TO,
-    log::PRUNE,
-    log::PRUNE_ONE,
-    log::YOUNGER,
+    prune::PRUNED_TO,
+    prune::SET_PRUNED_TO,
+    prune::PRUNE,
+    prune::PRUNE_ONE,
+    prune::YOUNGER,
     stats::DATA_VERSION,
     stats::SUBSCRIPTIONS,
     stats::COUNT_STATE,
@@ -93,6 +94,8 @@ const STATEMENTS: &[&str] = &[
     subscription::SET_BOUNDED,
     subscription::ADD_BYTES,
     subscription::REWIND,
+    subscription::SKIP_AGAIN,
+    subscription::STATE_AGAIN,
     subscription::BEGIN_ANEW,
     subscription::HOLD,
     subscription::REMOVE[0],
@@ -138,6 +141,7 @@ fn the_list_has_every_statement_of_the_store() {
         include_str!("delivery.rs"),
         include_str!("inbox.rs"),
         include_str!("log.rs"),
+        include_str!("prune.rs"),
         include_str!("stats.rs"),
         include_str!("subscription.rs"),
     ];

@@ -15,9 +15,10 @@ pub(super) const COUNT_STATE: &str =
     "SELECT count(*) FROM outbox_delivery WHERE subscription = ?1 AND state = ?2";
 pub(super) const COUNT_SKIPS: &str =
     "SELECT count(*) FROM outbox_skip WHERE subscription = ?1 AND state = 'unconfirmed'";
-pub(super) const FIRST_AFTER: &str =
-    "SELECT created_at_ms FROM outbox_message WHERE seq > ?1 ORDER BY seq LIMIT 1";
-pub(super) const OLDEST_EXCEPTION: &str = "SELECT created_at_ms FROM outbox_message WHERE seq = \
+pub(super) const FIRST_AFTER: &str = "SELECT coalesce(due_at_ms, created_at_ms) \
+    FROM outbox_message WHERE seq > ?1 ORDER BY seq LIMIT 1";
+pub(super) const OLDEST_EXCEPTION: &str = "SELECT coalesce(due_at_ms, created_at_ms) \
+    FROM outbox_message WHERE seq = \
     (SELECT min(seq) FROM outbox_delivery WHERE subscription = ?1 AND state = ?2)";
 pub(super) const SOURCES: &str = "SELECT source, store, subscription, high, applied, duplicates, \
     failed, blocked, conflicts, superseded, corrupt, unhandled, stale FROM inbox_source \
@@ -94,11 +95,13 @@ pub(crate) fn exceptions(connection: &Connection, subscription: i64) -> Result<E
     })
 }
 
-/// When the oldest message was enqueued that is neither settled nor dead.
+/// Since when the oldest message is pending that is neither settled nor dead: since its enqueue, or
+/// since it was due if it was delayed.
 pub(crate) fn oldest_pending(
     connection: &Connection,
     subscription: i64,
     settled_to: Seq,
+    now_ms: i64,
 ) -> Result<Option<i64>> {
     let what = "find the oldest pending message";
     let first: Option<i64> =
@@ -107,7 +110,10 @@ pub(crate) fn oldest_pending(
         let parameters = rusqlite::params![subscription, state];
         read_one(connection, OLDEST_EXCEPTION, parameters, what, |row| row.get(0))
     };
-    Ok([first, exception("waiting")?, exception("parked")?].into_iter().flatten().min())
+    // Due, and not in the log: no relay runs.
+    let overdue = log::next_due(connection)?.filter(|due| *due <= now_ms);
+    let pending = [first, exception("waiting")?, exception("parked")?, overdue];
+    Ok(pending.into_iter().flatten().min())
 }
 
 /// A source's counters and the size of its memory, as the consumer has them.

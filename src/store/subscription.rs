@@ -44,6 +44,13 @@ pub(super) const ADD_BYTES: &str = "UPDATE outbox_subscription \
 pub(super) const REWIND: &str = "UPDATE outbox_subscription SET settled_to = ?2, acked_to = ?2, \
     closed_cleanly = 1, doubt_seq = 0, doubt_attempts = 0, epoch = epoch + 1, nonce = ?3 \
     WHERE subscription = ?1";
+/// Settled is for ever: what was skipped stays so, and the consumer has to be told again.
+pub(super) const SKIP_AGAIN: &str = "INSERT OR IGNORE INTO outbox_delivery \
+    (subscription, seq, id, state, updated_at_ms) \
+    SELECT subscription, seq, id, 'skipped', updated_at_ms FROM outbox_skip \
+    WHERE subscription = ?1 AND seq > ?2";
+pub(super) const STATE_AGAIN: &str = "UPDATE outbox_skip SET state = 'unconfirmed' \
+    WHERE subscription = ?1 AND seq > ?2 AND state = 'confirmed'";
 pub(super) const BEGIN_ANEW: &str = "UPDATE outbox_subscription SET acked_to = 0, \
     settled_to = min(settled_to, ?1), sent_to = min(sent_to, ?1), closed_cleanly = 1, \
     doubt_seq = 0, doubt_attempts = 0, epoch = epoch + 1";
@@ -287,9 +294,12 @@ pub(crate) fn add_bytes(connection: &Connection, number: i64, bytes: usize) -> R
     run(connection, ADD_BYTES, [number, bytes], "count pending bytes").map(drop)
 }
 
-/// Goes back to a place, so that everything after it is delivered again.
+/// Goes back to a place, so that everything after it is delivered again that was not skipped.
 pub(crate) fn rewind(connection: &Connection, number: i64, to: Seq, nonce: i64) -> Result<()> {
-    run(connection, REWIND, [number, to, nonce], "rewind a subscription").map(drop)
+    let what = "rewind a subscription";
+    run(connection, REWIND, [number, to, nonce], what)?;
+    run(connection, SKIP_AGAIN, [number, to], what)?;
+    run(connection, STATE_AGAIN, [number, to], what).map(drop)
 }
 
 /// After a change of identity: no consumer has seen anything of this store.

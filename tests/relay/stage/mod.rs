@@ -1,10 +1,12 @@
 //! What every scene here needs: a shop with an outbox, a relay on a thread, a clock to turn.
 
 mod clock;
+mod porter;
 mod script;
 mod shelf;
 
 pub(crate) use clock::Hands;
+pub(crate) use porter::{Parcel, Porter, porter};
 pub(crate) use script::{Letter, Mail, Script, scripted, scripted_inbox};
 pub(crate) use shelf::Shelf;
 
@@ -92,6 +94,14 @@ impl Shop {
         count(&self.path(), sql)
     }
 
+    /// Waits until the log has so many messages.
+    #[track_caller]
+    pub(crate) fn until_the_log_has(&self, messages: i64) {
+        let count = || self.count("SELECT count(*) FROM outbox_message");
+        let there = || (count() == messages).then_some(());
+        eventually(there).unwrap_or_else(|| panic!("{} are in the log", count()));
+    }
+
     /// Waits until the statistics of `main` are as wanted.
     #[track_caller]
     pub(crate) fn until(
@@ -141,7 +151,12 @@ pub(crate) fn count(path: &Path, sql: &str) -> i64 {
 
 /// The subscription most scenes use: short waits, and no jump is longer than a second.
 pub(crate) fn main_line() -> Subscription {
-    Subscription::new("main").ack_timeout(PATIENCE).retry(quick())
+    main_line_named("main")
+}
+
+/// Another one like it.
+pub(crate) fn main_line_named(name: &str) -> Subscription {
+    Subscription::new(name).ack_timeout(PATIENCE).retry(quick())
 }
 
 pub(crate) fn quick() -> RetryPolicy {

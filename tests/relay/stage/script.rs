@@ -135,6 +135,12 @@ impl Mail {
             assert!(self.take(PATIENCE), "nobody says that {seq} is settled");
         }
     }
+
+    /// Whatever has come, or comes within a moment, is thrown away unanswered.
+    pub(crate) fn throw_away(&mut self) {
+        while self.take(millis(50)) {}
+        self.waiting.clear();
+    }
 }
 
 impl Letter {

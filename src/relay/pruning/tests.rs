@@ -1,0 +1,79 @@
+//! How much one cycle deletes.
+
+use super::{Moment, Pruning, SLICE};
+use crate::database::Database;
+use crate::id::{MessageId, SubscriptionId};
+use crate::message::{Parts, fingerprint};
+use crate::store::{self, Role, log, prune, subscription, transaction};
+use rusqlite::Connection;
+use std::cell::Cell;
+
+const NOW: Moment = Moment { tick: 0, wall_ms: 1_000_000 };
+
+/// An outbox with so many messages, all of them settled by its only subscription.
+fn settled(messages: u16) -> (tempfile::TempDir, Connection) {
+    let directory = tempfile::tempdir().unwrap();
+    let database = Database::new(directory.path().join("shop.db"));
+    let connection = store::open(&database, Role::Outbox).unwrap();
+    transaction::begin(&connection).unwrap();
+    for number in 0..messages {
+        let id = MessageId::from_bytes([number.to_le_bytes()[0]; 16]);
+        let parts = Parts {
+            topic: "order.placed".into(),
+            key: None,
+            headers: None,
+            content_type: None,
+            payload: Vec::new(),
+        };
+        let checksum = fingerprint(id, &parts);
+        let created_at_ms = NOW.wall_ms;
+        let new =
+            log::NewMessage { id, created_at_ms, expires_at_ms: None, checksum, parts: &parts };
+        log::insert(&connection, &new).unwrap();
+    }
+    let id = SubscriptionId::from_bytes([1; 16]);
+    subscription::create(&connection, "main", id, ">", i64::from(messages)).unwrap();
+    transaction::commit(&connection).unwrap();
+    (directory, connection)
+}
+
+#[test]
+fn one_cycle_deletes_a_slice_and_the_next_one_goes_on() {
+    let (_directory, connection) = settled(1_200);
+    let mut pruning = Pruning::new();
+    for pruned_to in [SLICE, 2 * SLICE, 1_200] {
+        assert!(pruning.is_due(NOW));
+        assert!(pruning.cycle(&connection, 0, || false, NOW).unwrap());
+        assert_eq!(prune::pruned_to(&connection).unwrap(), pruned_to);
+    }
+    assert!(!pruning.is_due(NOW));
+    assert!(!pruning.cycle(&connection, 0, || false, NOW).unwrap());
+}
+
+#[test]
+fn a_cycle_stops_deleting_when_its_time_is_over_but_not_before_it_got_somewhere() {
+    let (_directory, connection) = settled(1_200);
+    let mut pruning = Pruning::new();
+    pruning.cycle(&connection, 0, || true, NOW).unwrap();
+    let first = prune::pruned_to(&connection).unwrap();
+    assert!(0 < first && first < SLICE / 10, "{first} messages without any time");
+    let looks = Cell::new(0);
+    let is_over = || looks.replace(looks.get() + 1) >= 3;
+    pruning.cycle(&connection, 0, is_over, NOW).unwrap();
+    assert_eq!(prune::pruned_to(&connection).unwrap(), 5 * first);
+    assert!(pruning.is_due(NOW), "there is more");
+}
+
+#[test]
+fn what_is_kept_is_looked_at_again_when_it_is_old_enough() {
+    let (_directory, connection) = settled(10);
+    let mut pruning = Pruning::new();
+    assert!(!pruning.cycle(&connection, 60_000, || false, NOW).unwrap());
+    assert!(!pruning.is_due(NOW));
+    assert_eq!(pruning.wakes_at(NOW), Some(60_000));
+    let later = Moment { tick: 60_000, wall_ms: NOW.wall_ms + 60_000 };
+    assert!(pruning.is_due(later));
+    assert!(pruning.cycle(&connection, 60_000, || false, later).unwrap());
+    assert_eq!(prune::pruned_to(&connection).unwrap(), 10);
+    assert_eq!(pruning.wakes_at(later), None);
+}

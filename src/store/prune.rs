@@ -1,0 +1,71 @@
+//! How the log is emptied: of what every subscription has settled, but for somebody's exceptions.
+
+use super::{read_one, run};
+use crate::error::Result;
+use crate::id::Seq;
+use rusqlite::Connection;
+
+pub(super) const PRUNED_TO: &str = "SELECT pruned_to FROM outbox_store WHERE one = 1";
+pub(super) const SET_PRUNED_TO: &str = "UPDATE outbox_store SET pruned_to = ?1 WHERE one = 1";
+pub(super) const PRUNE: &str = "DELETE FROM outbox_message WHERE seq > ?1 AND seq <= ?2 \
+    AND NOT EXISTS (SELECT 1 FROM outbox_delivery \
+    WHERE outbox_delivery.seq = outbox_message.seq AND state <> 'skipped')";
+pub(super) const PRUNE_ONE: &str = "DELETE FROM outbox_message WHERE seq = ?1 \
+    AND seq <= (SELECT pruned_to FROM outbox_store WHERE one = 1) AND NOT EXISTS \
+    (SELECT 1 FROM outbox_delivery WHERE seq = ?1 AND state <> 'skipped')";
+pub(super) const YOUNGER: &str = "SELECT seq, created_at_ms FROM outbox_message \
+    WHERE seq > ?1 AND seq <= ?2 AND created_at_ms > ?3 ORDER BY seq LIMIT 1";
+
+/// Places between two looks at the time: a few milliseconds, should all hold the largest payload.
+const PRUNED_AT_ONCE: Seq = 8;
+
+/// Up to where the log has been emptied.
+pub(crate) fn pruned_to(connection: &Connection) -> Result<Seq> {
+    Ok(read_one(connection, PRUNED_TO, [], "read how far the log is pruned", |row| row.get(0))?
+        .unwrap_or(0))
+}
+
+/// Deletes the settled messages of `(after, through]` until time is over, and says up to where;
+/// rows that some subscription still has as an exception stay.
+pub(crate) fn settled(
+    connection: &Connection,
+    after: Seq,
+    through: Seq,
+    is_over: impl Fn() -> bool,
+) -> Result<Seq> {
+    let what = "prune the log";
+    let mut done = after;
+    while done < through && (done == after || !is_over()) {
+        let next = through.min(done + PRUNED_AT_ONCE);
+        run(connection, PRUNE, [done, next], what)?;
+        done = next;
+    }
+    run(connection, SET_PRUNED_TO, [done], what)?;
+    Ok(done)
+}
+
+/// Deletes what only a subscription that is gone still had as an exception.
+pub(crate) fn left_behind(connection: &Connection) -> Result<()> {
+    let through = pruned_to(connection)?;
+    run(connection, PRUNE, [0, through], "prune the log").map(drop)
+}
+
+/// Deletes one message that was an exception until now, if the log has been emptied past it and no
+/// other subscription has it as an exception still.
+pub(crate) fn settled_exception(connection: &Connection, seq: Seq) -> Result<()> {
+    run(connection, PRUNE_ONE, [seq], "prune a settled exception").map(drop)
+}
+
+/// The first message of `(after, through]` that is younger than `oldest_kept_ms`, and when it was
+/// enqueued.
+pub(crate) fn first_younger(
+    connection: &Connection,
+    after: Seq,
+    through: Seq,
+    oldest_kept_ms: i64,
+) -> Result<Option<(Seq, i64)>> {
+    let parameters = [after, through, oldest_kept_ms];
+    read_one(connection, YOUNGER, parameters, "find what to keep", |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })
+}
