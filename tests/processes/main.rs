@@ -10,6 +10,7 @@
 #![allow(dead_code, unused_imports, reason = "the stage has more than is played here")]
 
 mod child;
+mod crash_loop;
 #[path = "../relay/stage/mod.rs"]
 mod stage;
 mod takeover;
