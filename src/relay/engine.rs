@@ -378,17 +378,20 @@ impl Engine {
     }
 
     /// Notes that the subscriptions were closed in good order, and lets them go. The transports,
-    /// and with them the consumers, end before the store is closed.
+    /// and with them the consumers, end before the store is closed. One that is halted is not
+    /// passed over: its error is the result.
     pub(super) fn finish(mut self) -> Result<()> {
-        let served = std::mem::take(&mut self.served);
-        let Some(open) = &mut self.open else { return Ok(()) };
-        let mut result = Ok(());
-        for mut served in served {
-            result = result.and(close(&mut open.connection, &served));
-            drop(std::mem::replace(&mut served.phase, Phase::Closed));
+        let (mut closed, mut halted) = (Ok(()), None);
+        for mut served in std::mem::take(&mut self.served) {
+            if let Some(open) = &mut self.open {
+                closed = closed.and(close(&mut open.connection, &served));
+            }
+            if let Phase::Halted(error) = std::mem::replace(&mut served.phase, Phase::Closed) {
+                halted.get_or_insert(error);
+            }
             served.release();
         }
-        result
+        halted.map_or(closed, Err)
     }
 }
 

@@ -101,9 +101,10 @@ impl Relay {
     ///
     /// # Errors
     ///
-    /// When the outbox cannot be served any more: [`ErrorKind::Rewound`],
-    /// [`ErrorKind::ConsumerRewound`] (of the last subscription that was served),
-    /// [`ErrorKind::Replaced`], or a database that cannot be opened.
+    /// [`ErrorKind::Rewound`] or [`ErrorKind::ConsumerRewound`], when a subscription is halted and
+    /// a person has to decide. The others are served all the same: the error is logged when it
+    /// happens, and returned when the relay ends, which it does at once when no other is left.
+    /// [`ErrorKind::Replaced`], or what [`open`](Self::open) returns, at once.
     ///
     /// [`ErrorKind::Rewound`]: crate::ErrorKind::Rewound
     /// [`ErrorKind::ConsumerRewound`]: crate::ErrorKind::ConsumerRewound
@@ -114,8 +115,8 @@ impl Relay {
     }
 
     /// Runs until nothing is left to deliver but dead letters and what waits behind them; for
-    /// tests, and for programs that end. Paused subscriptions have nothing to deliver, and halted
-    /// ones neither as long as others are served.
+    /// tests, and for programs that end. Paused subscriptions have nothing to deliver. When one is
+    /// halted, everything is delivered to the others, and then its error is returned.
     ///
     /// # Errors
     ///

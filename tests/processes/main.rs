@@ -11,6 +11,7 @@
 
 mod child;
 mod crash_loop;
+mod halted;
 #[path = "../relay/stage/mod.rs"]
 mod stage;
 mod takeover;
