@@ -395,10 +395,10 @@ impl Engine {
     }
 }
 
-/// Notes that nothing of ours was under way, if the subscription is ours: running, or paused.
+/// Notes that it ended in good order, if the subscription is ours: greeting, running, or paused.
 fn close(connection: &mut Connection, served: &Served) -> Result<()> {
     store::write(connection, "close a subscription", |transaction| match &served.phase {
-        Phase::Running { lane, number, .. } => {
+        Phase::Greeting { lane, number, .. } | Phase::Running { lane, number, .. } => {
             subscription::close(transaction, *number, lane.incarnation())
         }
         Phase::Resting { .. } => {

@@ -11,6 +11,7 @@
 
 mod child;
 mod crash_loop;
+mod good_order;
 mod halted;
 #[path = "../relay/stage/mod.rs"]
 mod stage;
