@@ -96,8 +96,8 @@ impl Relay {
     /// Runs until `shutdown` completes; then claims nothing more, waits for answers, writes what it
     /// knows, releases the locks and closes the database.
     ///
-    /// Dropping the future at any moment is safe: the relay stops, and what was under way is
-    /// delivered again.
+    /// Dropping the future at any moment is safe: the relay stops without waiting for answers, and
+    /// what was under way is delivered again.
     ///
     /// # Errors
     ///

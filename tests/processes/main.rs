@@ -11,8 +11,10 @@
 
 mod child;
 mod crash_loop;
+mod dropped;
 mod good_order;
 mod halted;
+mod shutdown;
 #[path = "../relay/stage/mod.rs"]
 mod stage;
 mod takeover;
