@@ -2,6 +2,7 @@
 
 use super::engine::{Engine, Next};
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::FileIdentity;
 use crate::transport::{Event, Sink};
 use crate::wake::{Doorbell, WalWatcher};
 use std::future::Future;
@@ -43,6 +44,7 @@ enum Signal {
 /// without waiting for answers.
 pub(super) async fn run(
     engine: Engine,
+    file: FileIdentity,
     doorbells: Vec<Doorbell>,
     drain: Duration,
     goal: Goal,
@@ -54,6 +56,7 @@ pub(super) async fn run(
     let (done, mut finished) = oneshot::channel();
     let driver = Driver {
         engine,
+        file,
         signals,
         sender,
         doorbells,
@@ -99,6 +102,9 @@ fn died() -> Error {
 
 struct Driver {
     engine: Engine,
+    /// The file that was opened: an idle relay would not notice that it is gone, and one that lost
+    /// its connection would open whatever lies there now.
+    file: FileIdentity,
     signals: Receiver<Signal>,
     sender: Sender<Signal>,
     doorbells: Vec<Doorbell>,
@@ -125,20 +131,33 @@ impl Driver {
         let watcher = self.watch();
         let poll = if watcher.is_some() { BACKSTOP } else { POLL };
         while !self.stopping {
-            let next = self.engine.step(&sinks)?;
+            let next = self.step(&sinks)?;
             if self.goal == Goal::Idle {
-                if self.engine.is_idle() && !self.engine.notice()? {
+                if !self.notice()? && self.engine.is_idle() {
                     break;
                 }
                 self.engine.hurry();
             }
             let patience = if self.tick() < self.recheck_until { RECHECK } else { poll };
             self.listen(next, patience);
-            if !self.stopping && self.engine.notice()? {
+            if !self.stopping && self.notice()? {
                 self.recheck_until = Duration::ZERO;
             }
         }
         self.stop(&sinks)
+    }
+
+    /// One step, if the file is still the one that was opened.
+    fn step(&mut self, sinks: &[Sink]) -> Result<Next> {
+        self.file.check(self.engine.database().path())?;
+        self.engine.step(sinks)
+    }
+
+    /// Whether somebody else committed; a database that cannot tell is opened anew like any other
+    /// that fails.
+    fn notice(&mut self) -> Result<bool> {
+        let now = self.engine.now();
+        self.engine.notice().or_else(|error| self.engine.recover(error, now).map(|_| false))
     }
 
     fn tick(&self) -> Duration {
@@ -209,11 +228,11 @@ impl Driver {
             if left.is_zero() {
                 break;
             }
-            let next = self.engine.step(sinks)?;
+            let next = self.step(sinks)?;
             self.listen(next, left);
         }
         self.engine.close();
-        while self.engine.step(sinks)? == Next::Now {}
+        while self.step(sinks)? == Next::Now {}
         self.engine.finish()
     }
 }

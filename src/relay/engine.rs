@@ -316,7 +316,7 @@ impl Engine {
     }
 
     /// After an error: nothing that memory knows is trusted. Some errors time can heal.
-    fn recover(&mut self, error: Error, now: Moment) -> Result<Next> {
+    pub(super) fn recover(&mut self, error: Error, now: Moment) -> Result<Next> {
         use ErrorKind::{Busy, DiskFull, Fenced, Sqlite, Unknown};
         if !matches!(error.kind(), Busy | DiskFull | Unknown | Sqlite | Fenced) {
             return Err(error);

@@ -17,7 +17,7 @@ pub use subscription::{Start, Subscription};
 
 use crate::database::Database;
 use crate::error::Result;
-use crate::store::{self, Role};
+use crate::store::{self, FileIdentity, Role};
 use crate::transport::Transport;
 use crate::wake::Doorbell;
 use drive::Goal;
@@ -45,6 +45,7 @@ use std::time::Duration;
 #[must_use = "a relay delivers nothing until it runs"]
 pub struct Relay {
     engine: Engine,
+    file: FileIdentity,
     doorbells: Vec<Doorbell>,
     drain: Duration,
 }
@@ -58,8 +59,9 @@ impl Relay {
     pub fn open(database: impl Into<Database>) -> Result<Self> {
         let database = database.into();
         let connection = store::open(&database, Role::Outbox)?;
+        let file = FileIdentity::of(database.path());
         let engine = Engine::new(database, connection)?;
-        Ok(Self { engine, doorbells: Vec::new(), drain: Duration::from_secs(10) })
+        Ok(Self { engine, file, doorbells: Vec::new(), drain: Duration::from_secs(10) })
     }
 
     /// Delivers over one subscription, named `default`, the topics the transport takes.
@@ -110,8 +112,8 @@ impl Relay {
     /// [`ErrorKind::ConsumerRewound`]: crate::ErrorKind::ConsumerRewound
     /// [`ErrorKind::Replaced`]: crate::ErrorKind::Replaced
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<()> {
-        let Self { engine, doorbells, drain } = self;
-        drive::run(engine, doorbells, drain, Goal::Shutdown, shutdown).await
+        let Self { engine, file, doorbells, drain } = self;
+        drive::run(engine, file, doorbells, drain, Goal::Shutdown, shutdown).await
     }
 
     /// Runs until nothing is left to deliver but dead letters and what waits behind them; for
@@ -122,8 +124,8 @@ impl Relay {
     ///
     /// As [`run_until`](Self::run_until).
     pub async fn run_until_idle(self) -> Result<()> {
-        let Self { engine, doorbells, drain } = self;
-        drive::run(engine, doorbells, drain, Goal::Idle, std::future::pending()).await
+        let Self { engine, file, doorbells, drain } = self;
+        drive::run(engine, file, doorbells, drain, Goal::Idle, std::future::pending()).await
     }
 }
 

@@ -14,6 +14,8 @@ mod crash_loop;
 mod dropped;
 mod good_order;
 mod halted;
+mod locked;
+mod replaced;
 mod shutdown;
 #[path = "../relay/stage/mod.rs"]
 mod stage;
