@@ -10,6 +10,7 @@
 #![allow(dead_code, unused_imports, reason = "the stage has more than is played here")]
 
 mod child;
+mod clock;
 mod crash_loop;
 mod dropped;
 mod good_order;
