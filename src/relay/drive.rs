@@ -63,6 +63,8 @@ pub(super) async fn run(
         drain,
         goal,
         recheck_until: Duration::ZERO,
+        watcher: None,
+        watch_again: Duration::ZERO,
         stopping: false,
     };
     std::thread::Builder::new()
@@ -113,6 +115,9 @@ struct Driver {
     goal: Goal,
     /// After a hint: until when to look often.
     recheck_until: Duration,
+    watcher: Option<WalWatcher>,
+    /// When to try again, without a WAL to watch.
+    watch_again: Duration,
     stopping: bool,
 }
 
@@ -128,8 +133,6 @@ impl Driver {
                 doorbell.listen(Arc::new(move || drop(sender.send(Signal::Commit))))
             })
             .collect();
-        let watcher = self.watch();
-        let poll = if watcher.is_some() { BACKSTOP } else { POLL };
         while !self.stopping {
             let next = self.step(&sinks)?;
             if self.goal == Goal::Idle {
@@ -138,7 +141,7 @@ impl Driver {
                 }
                 self.engine.hurry();
             }
-            let patience = if self.tick() < self.recheck_until { RECHECK } else { poll };
+            let patience = self.patience();
             self.listen(next, patience);
             if !self.stopping && self.notice()? {
                 self.recheck_until = Duration::ZERO;
@@ -177,9 +180,34 @@ impl Driver {
             .collect()
     }
 
-    /// Watches the WAL of the database, where the system can.
+    /// How long nobody has to look for commits.
+    fn patience(&mut self) -> Duration {
+        let now = self.tick();
+        if !self.is_watching() && now >= self.watch_again {
+            // There was no WAL yet, or it went with a connection that was closed.
+            self.watcher = self.watch();
+            self.watch_again = now + BACKSTOP;
+            if self.is_watching() {
+                // What was committed just before gave no hint.
+                self.recheck_until = now + RECHECK_FOR;
+            }
+        }
+        match self.is_watching() {
+            _ if now < self.recheck_until => RECHECK,
+            true => BACKSTOP,
+            false => POLL,
+        }
+    }
+
+    fn is_watching(&self) -> bool {
+        self.watcher.as_ref().is_some_and(|watcher| !watcher.has_ended())
+    }
+
+    /// Watches the WAL of the database, where the system can. It lies beside the database itself,
+    /// wherever a link to it lies.
     fn watch(&self) -> Option<WalWatcher> {
-        let mut wal = self.engine.database().path().as_os_str().to_owned();
+        let path = self.engine.database().path();
+        let mut wal = path.canonicalize().unwrap_or_else(|_| path.to_path_buf()).into_os_string();
         wal.push("-wal");
         let sender = self.sender.clone();
         let hint = move || drop(sender.send(Signal::Hint));
