@@ -6,7 +6,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use surehand::rusqlite::trace::{TraceEvent, TraceEventCodes};
@@ -114,6 +114,75 @@ fn another_process_is_noticed_within_milliseconds_and_never_missed() {
     panic!("p99 was never within 5 ms, or ten times that of a pipe");
 }
 
+/// A database whose connections can be broken for a while.
+fn fragile(path: &Path, broken: &Arc<AtomicBool>) -> Database {
+    let broken = Arc::clone(broken);
+    Database::new(path).opened_by(move |path| {
+        #[allow(unused_mut, reason = "rusqlite 0.42 wants it")]
+        let mut connection = Connection::open(path)?;
+        let broken = Arc::clone(&broken);
+        let _ = connection.progress_handler(1, Some(move || broken.load(Ordering::SeqCst)));
+        Ok(connection)
+    })
+}
+
+#[track_caller]
+fn wait_until(done: impl Fn() -> bool) {
+    let until = SystemTime::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(SystemTime::now() < until);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_relay_that_opened_its_database_anew_notices_as_fast_as_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, wal) = (directory.path().join("shop.db"), directory.path().join("shop.db-wal"));
+    let broken = Arc::new(AtomicBool::new(false));
+    let (sender, arrivals) = mpsc::channel();
+    let relay = Relay::open(fragile(&path, &broken)).unwrap();
+    let relay = relay.deliver_to(Stopwatch(Mutex::new(sender)));
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let running = std::thread::spawn(move || {
+        runtime.block_on(relay.run_until(async { drop(stopped.await) })).unwrap();
+    });
+    let outbox = Outbox::open(&path).unwrap();
+    let commits = |count: usize| {
+        let mut db = Connection::open(&path).unwrap();
+        let mut times: Vec<u64> = (0..count)
+            .map(|_| {
+                // Until the relay has nothing to write, and would not look on its own.
+                std::thread::sleep(Duration::from_millis(40));
+                let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+                outbox.enqueue(&tx, Message::new("tick")).unwrap();
+                tx.commit().unwrap();
+                let committed = micros();
+                arrivals.recv_timeout(Duration::from_secs(20)).unwrap().saturating_sub(committed)
+            })
+            .collect();
+        times.sort_unstable();
+        times[count / 2]
+    };
+    commits(1);
+    let settled_to = || -> i64 {
+        let db = Connection::open(&path).unwrap();
+        db.query_row("SELECT settled_to FROM outbox_subscription", [], |row| row.get(0)).unwrap()
+    };
+    wait_until(|| settled_to() == 1);
+    broken.store(true, Ordering::SeqCst);
+    // Its connection was the last one: the WAL goes with it, and another one comes.
+    wait_until(|| !wal.exists());
+    broken.store(false, Ordering::SeqCst);
+    commits(5);
+    let p50 = commits(21);
+    println!("noticed after p50 {p50} us");
+    assert!(p50 < 20_000, "noticed after p50 {p50} us");
+    stop.send(()).unwrap();
+    running.join().unwrap();
+}
+
 static STATEMENTS: AtomicU64 = AtomicU64::new(0);
 static LOOKS: AtomicU64 = AtomicU64::new(0);
 
@@ -131,7 +200,14 @@ fn an_idle_relay_runs_no_sql_but_one_cheap_look() {
     }
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("shop.db");
-    let database = Database::new(&path).opened_by(|path| {
+    let link = directory.path().join("link.db");
+    Outbox::open(&path).unwrap();
+    // A link makes no difference: the WAL lies beside the file itself.
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    #[cfg(not(unix))]
+    let link = path.clone();
+    let database = Database::new(&link).opened_by(|path| {
         #[allow(unused_mut, reason = "rusqlite 0.42 wants it")]
         let mut connection = Connection::open(path)?;
         let _ = connection

@@ -12,7 +12,7 @@ use crate::id::StoreId;
 use crate::store::delivery::Change;
 use crate::store::log::Reader;
 use crate::store::subscription::{self, Position, SubscriptionState};
-use crate::store::{FileIdentity, delivery, log, stats, transaction};
+use crate::store::{delivery, log, stats, transaction};
 use crate::transport::{Settler, Sink};
 use rusqlite::Connection;
 use std::time::Duration;
@@ -24,7 +24,6 @@ const SLICE: i64 = 512;
 pub(super) struct Open {
     pub(super) connection: Connection,
     pub(super) store: StoreId,
-    file: FileIdentity,
     reader: Reader,
     data_version: i64,
     /// When the next scheduled message is due, by the wall clock.
@@ -59,8 +58,7 @@ struct Done {
 }
 
 impl Open {
-    pub(super) fn new(database: &Database, connection: Connection) -> Result<Self> {
-        let file = FileIdentity::of(database.path());
+    pub(super) fn new(connection: Connection) -> Result<Self> {
         let store = log::store(&connection)?.map(|store| store.id);
         let store = store.ok_or_else(|| {
             Error::new(ErrorKind::NotADatabase, "the outbox has lost its identity", "restore it")
@@ -69,7 +67,7 @@ impl Open {
         let next_due_ms = log::next_due(&connection)?;
         let reader = Reader::new(store);
         let pruning = Pruning::new();
-        Ok(Self { connection, store, file, reader, data_version, next_due_ms, pruning })
+        Ok(Self { connection, store, reader, data_version, next_due_ms, pruning })
     }
 
     /// Whether another connection committed since the last look: the one statement of an idle
@@ -95,7 +93,6 @@ impl Open {
         sinks: &[Sink],
         round: &Round,
     ) -> Result<Held> {
-        self.file.check(database.path())?;
         for served in &mut *all {
             served.read_ahead(&self.connection, &mut self.reader, round)?;
         }

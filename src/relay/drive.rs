@@ -2,6 +2,7 @@
 
 use super::engine::{Engine, Next};
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::FileIdentity;
 use crate::transport::{Event, Sink};
 use crate::wake::{Doorbell, WalWatcher};
 use std::future::Future;
@@ -33,21 +34,39 @@ enum Signal {
     Commit,
     /// The WAL file changed.
     Hint,
+    /// Claims nothing more, waits for answers, and ends.
     Stop,
+    /// The future was dropped: nobody waits for answers any more.
+    Cut,
 }
 
-/// Runs the engine until its goal or `shutdown` is reached. Dropping the future stops the thread.
+/// Runs the engine until its goal or `shutdown` is reached. Dropping the future ends the thread
+/// without waiting for answers.
 pub(super) async fn run(
     engine: Engine,
+    file: FileIdentity,
     doorbells: Vec<Doorbell>,
     drain: Duration,
     goal: Goal,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
     let (sender, signals) = channel();
-    let stop = StopOnDrop(sender.clone());
+    let stop = sender.clone();
+    let _cut = CutOnDrop(sender.clone());
     let (done, mut finished) = oneshot::channel();
-    let driver = Driver { engine, signals, sender, doorbells, drain, goal };
+    let driver = Driver {
+        engine,
+        file,
+        signals,
+        sender,
+        doorbells,
+        drain,
+        goal,
+        recheck_until: Duration::ZERO,
+        watcher: None,
+        watch_again: Duration::ZERO,
+        stopping: false,
+    };
     std::thread::Builder::new()
         .name("surehand-relay".into())
         .spawn(move || drop(done.send(driver.drive())))
@@ -60,17 +79,18 @@ pub(super) async fn run(
         result = &mut finished => return result.unwrap_or_else(|_| Err(died())),
         () = shutdown => {}
     }
-    drop(stop);
+    // A thread that is gone has stopped.
+    let _ = stop.send(Signal::Stop);
     finished.await.unwrap_or_else(|_| Err(died()))
 }
 
-/// Tells the thread to stop when the future ends or is dropped.
-struct StopOnDrop(Sender<Signal>);
+/// Tells the thread that the future is gone.
+struct CutOnDrop(Sender<Signal>);
 
-impl Drop for StopOnDrop {
+impl Drop for CutOnDrop {
     fn drop(&mut self) {
         // A thread that is gone has stopped.
-        let _ = self.0.send(Signal::Stop);
+        let _ = self.0.send(Signal::Cut);
     }
 }
 
@@ -84,11 +104,21 @@ fn died() -> Error {
 
 struct Driver {
     engine: Engine,
+    /// The file that was opened: an idle relay would not notice that it is gone, and one that lost
+    /// its connection would open whatever lies there now.
+    file: FileIdentity,
     signals: Receiver<Signal>,
     sender: Sender<Signal>,
     doorbells: Vec<Doorbell>,
+    /// How long a stopping relay waits for answers.
     drain: Duration,
     goal: Goal,
+    /// After a hint: until when to look often.
+    recheck_until: Duration,
+    watcher: Option<WalWatcher>,
+    /// When to try again, without a WAL to watch.
+    watch_again: Duration,
+    stopping: bool,
 }
 
 impl Driver {
@@ -103,33 +133,31 @@ impl Driver {
                 doorbell.listen(Arc::new(move || drop(sender.send(Signal::Commit))))
             })
             .collect();
-        let watcher = self.watch();
-        let poll = if watcher.is_some() { BACKSTOP } else { POLL };
-        let mut recheck_until = Duration::ZERO;
-        loop {
-            let next = self.engine.step(&sinks)?;
+        while !self.stopping {
+            let next = self.step(&sinks)?;
             if self.goal == Goal::Idle {
-                if self.engine.is_idle() && !self.engine.notice()? {
+                if !self.engine.notice()? && self.engine.is_idle() {
                     break;
                 }
                 self.engine.hurry();
             }
-            let now = self.engine.database().now().tick;
-            let patience = if now < recheck_until { RECHECK } else { poll };
-            match self.wait(next, patience) {
-                Some(Signal::Stop) => break,
-                Some(Signal::Hint) => recheck_until = now + RECHECK_FOR,
-                Some(signal) => self.take(signal),
-                None => {}
-            }
-            if self.drain_signals(&mut recheck_until) {
-                break;
-            }
-            if self.engine.notice()? {
-                recheck_until = Duration::ZERO;
+            let patience = self.patience();
+            self.listen(next, patience);
+            if !self.stopping && self.engine.notice()? {
+                self.recheck_until = Duration::ZERO;
             }
         }
         self.stop(&sinks)
+    }
+
+    /// One step, if the file is still the one that was opened.
+    fn step(&mut self, sinks: &[Sink]) -> Result<Next> {
+        self.file.check(self.engine.database().path())?;
+        self.engine.step(sinks)
+    }
+
+    fn tick(&self) -> Duration {
+        self.engine.database().now().tick
     }
 
     fn sinks(&self) -> Vec<Sink> {
@@ -145,68 +173,87 @@ impl Driver {
             .collect()
     }
 
-    /// Watches the WAL of the database, where the system can.
+    /// How long nobody has to look for commits.
+    fn patience(&mut self) -> Duration {
+        let now = self.tick();
+        if !self.is_watching() && now >= self.watch_again {
+            // There was no WAL yet, or it went with a connection that was closed.
+            self.watcher = self.watch();
+            self.watch_again = now + BACKSTOP;
+            if self.is_watching() {
+                // What was committed just before gave no hint.
+                self.recheck_until = now + RECHECK_FOR;
+            }
+        }
+        match self.is_watching() {
+            _ if now < self.recheck_until => RECHECK,
+            true => BACKSTOP,
+            false => POLL,
+        }
+    }
+
+    fn is_watching(&self) -> bool {
+        self.watcher.as_ref().is_some_and(|watcher| !watcher.has_ended())
+    }
+
+    /// Watches the WAL of the database, where the system can. It lies beside the database itself,
+    /// wherever a link to it lies.
     fn watch(&self) -> Option<WalWatcher> {
-        let mut wal = self.engine.database().path().as_os_str().to_owned();
+        let path = self.engine.database().path();
+        let mut wal = path.canonicalize().unwrap_or_else(|_| path.to_path_buf()).into_os_string();
         wal.push("-wal");
         let sender = self.sender.clone();
         let hint = move || drop(sender.send(Signal::Hint));
         WalWatcher::start(&PathBuf::from(wal), hint).ok().flatten()
     }
 
-    /// Waits for a signal, until there is something to do, or to look for commits.
-    fn wait(&self, next: Next, patience: Duration) -> Option<Signal> {
-        let now = self.engine.database().now().tick;
+    /// Waits for a signal, until there is something to do, or to look for commits; and takes what
+    /// else has come.
+    fn listen(&mut self, next: Next, patience: Duration) {
         let time = match next {
-            Next::Now => return self.signals.try_recv().ok(),
+            Next::Now => Duration::ZERO,
             Next::Event => patience,
             Next::At(tick) => {
                 let at = Duration::from_millis(u64::try_from(tick).unwrap_or(0));
-                at.saturating_sub(now).min(patience)
+                at.saturating_sub(self.tick()).min(patience)
             }
         };
-        self.signals.recv_timeout(time).ok()
+        if let Ok(signal) = self.signals.recv_timeout(time) {
+            self.take(signal);
+        }
+        self.take_all();
     }
 
-    /// Takes what else has come; says whether to stop.
-    fn drain_signals(&mut self, recheck_until: &mut Duration) -> bool {
+    fn take_all(&mut self) {
         while let Ok(signal) = self.signals.try_recv() {
-            match signal {
-                Signal::Stop => return true,
-                Signal::Hint => {
-                    *recheck_until = self.engine.database().now().tick + RECHECK_FOR;
-                }
-                signal => self.take(signal),
-            }
+            self.take(signal);
         }
-        false
     }
 
     fn take(&mut self, signal: Signal) {
         match signal {
             Signal::Transport(index, event) => self.engine.heard(index, event),
             Signal::Commit => self.engine.look_again(),
-            Signal::Hint | Signal::Stop => {}
+            Signal::Hint => self.recheck_until = self.tick() + RECHECK_FOR,
+            Signal::Stop => self.stopping = true,
+            Signal::Cut => (self.stopping, self.drain) = (true, Duration::ZERO),
         }
     }
 
     /// Stops claiming, waits for answers, writes what is known, lets go.
     fn stop(mut self, sinks: &[Sink]) -> Result<()> {
-        let until = self.engine.database().now().tick + self.drain;
+        let began = self.tick();
         self.engine.close();
         while self.engine.in_flight() > 0 {
-            let now = self.engine.database().now().tick;
-            if now >= until {
+            let left = self.drain.saturating_sub(self.tick() - began);
+            if left.is_zero() {
                 break;
             }
-            let next = self.engine.step(sinks)?;
-            match self.wait(next, until - now) {
-                Some(Signal::Stop | Signal::Hint) | None => {}
-                Some(signal) => self.take(signal),
-            }
+            let next = self.step(sinks)?;
+            self.listen(next, left);
         }
         self.engine.close();
-        while self.engine.step(sinks)? == Next::Now {}
+        while self.step(sinks)? == Next::Now {}
         self.engine.finish()
     }
 }

@@ -45,7 +45,7 @@ pub(super) struct Engine {
 
 impl Engine {
     pub(super) fn new(database: Database, connection: Connection) -> Result<Self> {
-        let open = Some(Open::new(&database, connection)?);
+        let open = Some(Open::new(connection)?);
         Ok(Self {
             database,
             open,
@@ -137,7 +137,7 @@ impl Engine {
     fn try_step(&mut self, sinks: &[Sink], now: Moment) -> Result<Next> {
         if self.open.is_none() {
             let connection = store::open(&self.database, Role::Outbox)?;
-            self.open = Some(Open::new(&self.database, connection)?);
+            self.open = Some(Open::new(connection)?);
         }
         self.progress(sinks, now)?;
         let free_at = millis(self.share.free_at());
@@ -263,24 +263,27 @@ impl Engine {
     }
 
     /// Notes that the subscriptions were closed in good order, and lets them go. The transports,
-    /// and with them the consumers, end before the store is closed.
+    /// and with them the consumers, end before the store is closed. One that is halted is not
+    /// passed over: its error is the result.
     pub(super) fn finish(mut self) -> Result<()> {
-        let served = std::mem::take(&mut self.served);
-        let Some(open) = &mut self.open else { return Ok(()) };
-        let mut result = Ok(());
-        for mut served in served {
-            result = result.and(close(&mut open.connection, &served));
-            drop(std::mem::replace(&mut served.phase, Phase::Closed));
+        let (mut closed, mut halted) = (Ok(()), None);
+        for mut served in std::mem::take(&mut self.served) {
+            if let Some(open) = &mut self.open {
+                closed = closed.and(close(&mut open.connection, &served));
+            }
+            if let Phase::Halted(error) = std::mem::replace(&mut served.phase, Phase::Closed) {
+                halted.get_or_insert(error);
+            }
             served.release();
         }
-        result
+        halted.map_or(closed, Err)
     }
 }
 
-/// Notes that nothing of ours was under way, if the subscription is ours: running, or paused.
+/// Notes that it ended in good order, if the subscription is ours: greeting, running, or paused.
 fn close(connection: &mut Connection, served: &Served) -> Result<()> {
     store::write(connection, "close a subscription", |transaction| match &served.phase {
-        Phase::Running { lane, number, .. } => {
+        Phase::Greeting { lane, number, .. } | Phase::Running { lane, number, .. } => {
             subscription::close(transaction, *number, lane.incarnation())
         }
         Phase::Resting { .. } => {

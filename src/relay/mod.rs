@@ -20,7 +20,7 @@ pub use subscription::{Start, Subscription};
 
 use crate::database::Database;
 use crate::error::Result;
-use crate::store::{self, Role};
+use crate::store::{self, FileIdentity, Role};
 use crate::transport::Transport;
 use crate::wake::Doorbell;
 use drive::Goal;
@@ -48,6 +48,7 @@ use std::time::Duration;
 #[must_use = "a relay delivers nothing until it runs"]
 pub struct Relay {
     engine: Engine,
+    file: FileIdentity,
     doorbells: Vec<Doorbell>,
     drain: Duration,
 }
@@ -61,8 +62,9 @@ impl Relay {
     pub fn open(database: impl Into<Database>) -> Result<Self> {
         let database = database.into();
         let connection = store::open(&database, Role::Outbox)?;
+        let file = FileIdentity::of(database.path());
         let engine = Engine::new(database, connection)?;
-        Ok(Self { engine, doorbells: Vec::new(), drain: Duration::from_secs(10) })
+        Ok(Self { engine, file, doorbells: Vec::new(), drain: Duration::from_secs(10) })
     }
 
     /// Delivers over one subscription, named `default`, the topics the transport takes.
@@ -99,35 +101,36 @@ impl Relay {
     /// Runs until `shutdown` completes; then claims nothing more, waits for answers, writes what it
     /// knows, releases the locks and closes the database.
     ///
-    /// Dropping the future at any moment is safe: the relay stops, and what was under way is
-    /// delivered again.
+    /// Dropping the future at any moment is safe: the relay stops without waiting for answers, and
+    /// what was under way is delivered again.
     ///
     /// # Errors
     ///
-    /// When the outbox cannot be served any more: [`ErrorKind::Rewound`],
-    /// [`ErrorKind::ConsumerRewound`], or [`ErrorKind::NotFound`] for a removed subscription (of
-    /// the last one that was served), [`ErrorKind::Replaced`], or a database that cannot be
-    /// opened.
+    /// [`ErrorKind::Rewound`], [`ErrorKind::ConsumerRewound`], or [`ErrorKind::NotFound`] for a
+    /// subscription that was removed, when one is halted and a person has to decide. The others are
+    /// served all the same: the error is logged when it happens, and returned when the relay ends,
+    /// which it does at once when no other is left. [`ErrorKind::Replaced`], or what
+    /// [`open`](Self::open) returns, at once.
     ///
     /// [`ErrorKind::Rewound`]: crate::ErrorKind::Rewound
     /// [`ErrorKind::ConsumerRewound`]: crate::ErrorKind::ConsumerRewound
     /// [`ErrorKind::NotFound`]: crate::ErrorKind::NotFound
     /// [`ErrorKind::Replaced`]: crate::ErrorKind::Replaced
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<()> {
-        let Self { engine, doorbells, drain } = self;
-        drive::run(engine, doorbells, drain, Goal::Shutdown, shutdown).await
+        let Self { engine, file, doorbells, drain } = self;
+        drive::run(engine, file, doorbells, drain, Goal::Shutdown, shutdown).await
     }
 
     /// Runs until nothing is left to deliver but dead letters and what waits behind them; for
-    /// tests, and for programs that end. Paused subscriptions have nothing to deliver, and halted
-    /// ones neither as long as others are served.
+    /// tests, and for programs that end. Paused subscriptions have nothing to deliver. When one is
+    /// halted, everything is delivered to the others, and then its error is returned.
     ///
     /// # Errors
     ///
     /// As [`run_until`](Self::run_until).
     pub async fn run_until_idle(self) -> Result<()> {
-        let Self { engine, doorbells, drain } = self;
-        drive::run(engine, doorbells, drain, Goal::Idle, std::future::pending()).await
+        let Self { engine, file, doorbells, drain } = self;
+        drive::run(engine, file, doorbells, drain, Goal::Idle, std::future::pending()).await
     }
 }
 

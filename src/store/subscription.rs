@@ -28,7 +28,8 @@ pub(super) const MOVE: &str = "UPDATE outbox_subscription SET settled_to = ?2, s
     redelivered_outage = redelivered_outage + ?13, late_acks = late_acks + ?14, \
     fenced_nacks = fenced_nacks + ?15, unknown_acks = unknown_acks + ?16, \
     pending_bytes = max(0, pending_bytes - ?17) WHERE subscription = ?1";
-pub(super) const CLOSE: &str = "UPDATE outbox_subscription SET closed_cleanly = 1 \
+pub(super) const CLOSE: &str = "UPDATE outbox_subscription \
+    SET closed_cleanly = 1, doubt_seq = 0, doubt_attempts = 0 \
     WHERE subscription = ?1 AND epoch = ?2 AND nonce = ?3";
 pub(super) const BUMP: &str =
     "UPDATE outbox_subscription SET epoch = epoch + 1, nonce = ?2 WHERE subscription = ?1";
@@ -262,7 +263,7 @@ pub(crate) fn advance(
     run(connection, MOVE, parameters, "move a subscription's position").map(drop)
 }
 
-/// Notes that nothing was under way when this incarnation ended.
+/// Notes that this incarnation ended in good order: nothing it had under way is suspected.
 pub(crate) fn close(connection: &Connection, number: i64, incarnation: Incarnation) -> Result<()> {
     let parameters = [number, incarnation.epoch, incarnation.nonce];
     run(connection, CLOSE, parameters, "close a subscription").map(drop)

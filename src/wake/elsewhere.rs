@@ -22,4 +22,9 @@ impl WalWatcher {
     ) -> io::Result<Option<WalWatcher>> {
         Ok(None)
     }
+
+    /// Whether there will be no more hints.
+    pub(crate) fn has_ended(&self) -> bool {
+        match *self {}
+    }
 }

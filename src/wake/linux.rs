@@ -57,6 +57,11 @@ impl WalWatcher {
             .spawn(move || watch(&events, &stopped, on_hint))?;
         Ok(Some(WalWatcher { stop, thread: Some(thread) }))
     }
+
+    /// Whether there will be no more hints: the file is gone, or cannot be watched any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
 }
 
 impl Drop for WalWatcher {

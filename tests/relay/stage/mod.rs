@@ -204,6 +204,13 @@ impl Running {
         self.outcome().unwrap();
     }
 
+    /// Shuts it down, and says what it ends with.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Result<()> {
+        drop(self.shutdown.take());
+        self.outcome()
+    }
+
     /// Asks it to shut down; it ends when it is done.
     pub(crate) fn ask_to_stop(&mut self) {
         drop(self.shutdown.take());
