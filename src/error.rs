@@ -55,7 +55,7 @@ pub enum ErrorKind {
     OutboxFull,
     /// The idempotency key was used before, for other content. Nothing was written.
     Conflict,
-    /// An I/O error hid the outcome: it may be committed, or not.
+    /// An I/O error or a panic hid the outcome: it may be committed, or not.
     Unknown,
     /// The producer's store went back in time: a restored backup, a copy, a failover.
     Rewound,
@@ -65,7 +65,8 @@ pub enum ErrorKind {
     Fenced,
     /// There is no such subscription or dead letter, or the log was emptied past the place.
     NotFound,
-    /// The worker behind this handle has stopped, or the closure it ran panicked.
+    /// The worker behind this handle has stopped, or the closure it ran panicked; what was handed in
+    /// was not written.
     Stopped,
     /// SQLite refused for another reason; the source says which.
     Sqlite,

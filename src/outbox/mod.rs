@@ -5,6 +5,7 @@
 //! another.
 
 mod bound;
+mod group;
 mod handle;
 
 pub use handle::AsyncOutbox;

@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use surehand::clock::{Clock, Now};
 use surehand::rusqlite::{Connection, Transaction, TransactionBehavior};
 use surehand::transport::Local;
 use surehand::{Database, Effect, Error, Inbox, Message, Outbox, Relay};
 use tempfile::TempDir;
 
-/// Long enough for anything that ends at all.
-pub(crate) const SOON: Duration = Duration::from_secs(10);
+/// Longer than anything here takes; whoever waits so long waits in vain.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Where a clock that is set by hand begins.
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
 
@@ -106,6 +106,19 @@ fn note(tx: &Effect, payload: Vec<u8>) -> Result<(), surehand::Failure> {
     let payload = String::from_utf8_lossy(&payload);
     tx.execute("INSERT INTO received (payload) VALUES (?1)", [payload])?;
     Ok(())
+}
+
+/// Asks again and again until there is an answer, or patience ends.
+pub(crate) fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        // Nobody signals what another thread let go.
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    None
 }
 
 /// A clock that stands still until it is set.
