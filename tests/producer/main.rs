@@ -7,9 +7,11 @@
 #![allow(dead_code, unused_imports, reason = "helpers are shared by plays to come")]
 
 mod atomic;
+mod bounds;
 mod handle;
 mod idempotency;
 mod limits;
+mod loud;
 mod message;
 mod support;
 mod wrong;

@@ -30,6 +30,7 @@ impl Shop {
 
     /// With another clock, randomness, or way to open.
     pub(crate) fn with(change: impl FnOnce(Database) -> Database) -> Self {
+        super::loud::listen();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("shop.db");
         let outbox = Outbox::open(change(Database::new(&path))).unwrap();
@@ -106,6 +107,12 @@ fn note(tx: &Effect, payload: Vec<u8>) -> Result<(), surehand::Failure> {
     let payload = String::from_utf8_lossy(&payload);
     tx.execute("INSERT INTO received (payload) VALUES (?1)", [payload])?;
     Ok(())
+}
+
+/// Runs a relay until nothing is left to do but what waits for a person.
+pub(crate) async fn settle(relay: Relay) {
+    let idle = tokio::time::timeout(PATIENCE, relay.run_until_idle());
+    idle.await.expect("the relay does not come to rest").unwrap();
 }
 
 /// Asks again and again until there is an answer, or patience ends.
