@@ -96,6 +96,8 @@ impl Store {
                 savepoint.finish().doing(what)?;
             }
         }
+        // Again, as late as it can be: what is committed into a file that is gone is lost.
+        outbox.inner.file.check(outbox.database().path())?;
         gate.commit(&transaction)
     }
 

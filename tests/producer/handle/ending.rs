@@ -25,7 +25,8 @@ async fn a_call_that_was_handed_in_is_committed_though_nobody_waits_for_it() {
         hand_in(&mut waiting);
         drop(waiting);
     })
-    .await;
+    .await
+    .unwrap();
     handle.transact(|_, _| Ok::<_, Error>(())).await.unwrap();
     assert_eq!(shop.written().1, 1);
 }
@@ -51,7 +52,8 @@ async fn what_a_caller_leaves_behind_does_no_harm_to_others() {
         drop(left);
         hand_in(&mut other);
     })
-    .await;
+    .await
+    .unwrap();
     other.await.unwrap();
     handle.enqueue(placed()).await.unwrap();
     assert_eq!(shop.written().1, 2);
@@ -74,7 +76,7 @@ async fn the_thread_ends_with_the_last_handle_and_after_what_was_handed_in() {
     drop(first);
     let other = second.clone();
     let mut waiting = call(async move { other.enqueue(placed()).await });
-    held_up(&second, || hand_in(&mut waiting)).await;
+    held_up(&second, || hand_in(&mut waiting)).await.unwrap();
     drop((waiting, second));
     assert!(eventually(|| (token.strong_count() == 0).then_some(())).is_some(), "it goes on");
     assert_eq!(super::super::support::written(&path).1, 1);

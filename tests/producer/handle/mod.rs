@@ -34,7 +34,7 @@ fn hand_in<T>(call: &mut Call<T>) {
 /// they share the next one; then waits for their answers.
 async fn in_one_group<T>(handle: &AsyncOutbox, mut calls: Vec<Call<T>>) -> Vec<T> {
     let held = held_up(handle, || calls.iter_mut().for_each(hand_in));
-    held.await;
+    held.await.unwrap();
     let mut answers = Vec::new();
     for call in calls {
         answers.push(call.await);
@@ -42,8 +42,8 @@ async fn in_one_group<T>(handle: &AsyncOutbox, mut calls: Vec<Call<T>>) -> Vec<T
     answers
 }
 
-/// Does something while the store's thread is busy.
-async fn held_up(handle: &AsyncOutbox, meanwhile: impl FnOnce()) {
+/// Does something while the store's thread has begun a transaction; says what became of that.
+async fn held_up(handle: &AsyncOutbox, meanwhile: impl FnOnce()) -> Result<(), Error> {
     let (begun, has_begun) = oneshot::channel();
     let (end, ended) = channel::<()>();
     let mut holding = pin!(handle.transact(move |_, _| {
@@ -58,7 +58,7 @@ async fn held_up(handle: &AsyncOutbox, meanwhile: impl FnOnce()) {
     }
     meanwhile();
     end.send(()).unwrap();
-    holding.await.unwrap();
+    holding.await
 }
 
 /// How many commits the write-ahead log holds: frames that say how large the database is after
