@@ -1,6 +1,6 @@
 //! Every statement is prepared, and its plan read: nothing scans a message table, nothing sorts.
 
-use super::{Role, dead, delivery, inbox, log, open, stats, subscription};
+use super::{Role, dead, delivery, inbox, log, open, row, stats, subscription};
 use crate::database::Database;
 use rusqlite::Connection;
 
@@ -54,9 +54,6 @@ const STATEMENTS: &[&str] = &[
     inbox::FORGET_IDS,
     log::INSERT,
     log::SCHEDULE,
-    log::READ_AFTER,
-    log::READ_AT,
-    log::REPLACEMENT,
     log::STORE,
     log::ADOPT,
     log::NEXT_DUE,
@@ -71,6 +68,9 @@ const STATEMENTS: &[&str] = &[
     log::PRUNE,
     log::PRUNE_ONE,
     log::YOUNGER,
+    row::READ_AFTER,
+    row::READ_AT,
+    row::REPLACEMENT,
     stats::DATA_VERSION,
     stats::SUBSCRIPTIONS,
     stats::COUNT_STATE,
@@ -141,6 +141,7 @@ fn the_list_has_every_statement_of_the_store() {
         include_str!("delivery.rs"),
         include_str!("inbox.rs"),
         include_str!("log.rs"),
+        include_str!("row.rs"),
         include_str!("stats.rs"),
         include_str!("subscription.rs"),
     ];

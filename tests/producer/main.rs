@@ -8,6 +8,7 @@
 
 mod atomic;
 mod bounds;
+mod contract;
 mod handle;
 mod idempotency;
 mod limits;
