@@ -65,8 +65,8 @@ pub enum ErrorKind {
     Fenced,
     /// There is no such subscription or dead letter, or the log was emptied past the place.
     NotFound,
-    /// The worker behind this handle has stopped, or the closure it ran panicked; what was handed in
-    /// was not written.
+    /// The worker behind this handle has stopped, or the closure it ran panicked. What was handed
+    /// in was not written.
     Stopped,
     /// SQLite refused for another reason; the source says which.
     Sqlite,
@@ -90,6 +90,15 @@ impl Error {
     pub(crate) fn sqlite(what: impl fmt::Display, error: rusqlite::Error) -> Self {
         let (kind, advice) = classify(&error);
         Self::new(kind, format!("could not {what}: {error}"), advice).because(error)
+    }
+
+    /// The same, with the file it happened to; a text that names it already stays as it is.
+    pub(crate) fn about(mut self, path: &std::path::Path) -> Self {
+        let path = path.display().to_string();
+        if !self.what.contains(&path) {
+            self.what = format!("{path}: {}", self.what);
+        }
+        self
     }
 
     /// What kind of failure this is.

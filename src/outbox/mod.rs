@@ -191,8 +191,10 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// When the commit fails.
+    /// When the commit fails, or the database file was deleted or replaced
+    /// ([`ErrorKind::Replaced`]): then nothing is written.
     pub fn commit(&self, transaction: rusqlite::Transaction<'_>) -> Result<()> {
+        self.inner.file.check(self.inner.database.path())?;
         transaction.commit().map_err(|error| Error::sqlite("commit", error))?;
         self.inner.doorbell.ring();
         Ok(())

@@ -9,6 +9,7 @@
 mod atomic;
 mod bounds;
 mod contract;
+mod ground;
 mod handle;
 mod idempotency;
 mod limits;
