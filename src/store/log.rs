@@ -195,3 +195,23 @@ pub(crate) fn first_younger(
     let parameters = [after, through, oldest_kept_ms];
     Ok(read_one(connection, YOUNGER, parameters, "find what to keep", |row| row.get(0))?.flatten())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::Database;
+    use crate::store::{Role, open};
+
+    /// Whoever takes the time until then must not leave the numbers.
+    #[test]
+    fn what_was_due_before_1970_was_due_then() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = open(&Database::new(directory.path().join("db")), Role::Outbox).unwrap();
+        let add = "INSERT INTO outbox_scheduled (topic, due_at_ms) VALUES ('t', ?1)";
+        assert_eq!(next_due(&connection).unwrap(), None);
+        for (due, expected) in [(41, 41), (i64::MIN, 0)] {
+            connection.execute(add, [due]).unwrap();
+            assert_eq!(next_due(&connection).unwrap(), Some(expected));
+        }
+    }
+}

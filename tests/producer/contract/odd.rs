@@ -3,6 +3,7 @@
 use super::super::support::Shop;
 use super::{deliver, deliver_keeping, insert};
 use std::time::Duration;
+use surehand::Operator;
 
 const COLUMNS: [&str; 10] = [
     "version",
@@ -111,6 +112,23 @@ fn a_due_time_that_is_no_number_is_refused_when_it_is_written() {
         let sql = format!("INSERT INTO outbox_scheduled (topic, due_at_ms) VALUES ('t', {due})");
         let error = shop.db.execute(&sql, []).unwrap_err();
         assert!(error.to_string().contains("due_at_ms_is_a_number"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn whatever_time_a_pending_message_has_there_are_statistics() {
+    let shop = Shop::new();
+    deliver(&shop).await;
+    let times = [
+        ("'yesterday'", None),
+        ("9223372036854775807", Some(0)),
+        ("-9223372036854775808", Some(u128::try_from(i64::MAX).unwrap())),
+    ];
+    for (time, age) in times {
+        insert(&shop, "topic, created_at_ms", &format!("'order.placed', {time}"));
+        let stats = &Operator::open(&shop.path).unwrap().stats().unwrap()[0];
+        assert_eq!(stats.oldest_pending_age.map(|age| age.as_millis()), age, "{time}");
+        deliver(&shop).await;
     }
 }
 
