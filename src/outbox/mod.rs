@@ -17,7 +17,7 @@ use crate::id::{MessageId, StoreId};
 use crate::message::{Envelope, Message, Parts, fingerprint};
 use crate::store::log::{self, LogRow, NewMessage, Reader};
 use crate::store::open::Durability;
-use crate::store::{self, FileIdentity, Role};
+use crate::store::{self, FileIdentity, Role, transaction};
 use crate::transaction::{InTransaction, inside};
 use crate::wake::Doorbell;
 use rusqlite::Connection;
@@ -233,6 +233,20 @@ impl Outbox {
     }
 
     fn write(&self, connection: &Connection, message: Message, bounded: bool) -> Result<MessageId> {
+        self.try_write(connection, message, bounded).inspect_err(|error| {
+            // SQLite may have undone one statement only, and what is left must not be committed.
+            if error.kind() == ErrorKind::DiskFull {
+                let _ = transaction::rollback(connection);
+            }
+        })
+    }
+
+    fn try_write(
+        &self,
+        connection: &Connection,
+        message: Message,
+        bounded: bool,
+    ) -> Result<MessageId> {
         let headers = message.headers_json();
         message.check(headers.as_deref())?;
         let now_ms = self.inner.database.now().wall_ms;

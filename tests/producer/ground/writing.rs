@@ -65,6 +65,39 @@ fn a_full_disk_rolls_the_whole_transaction_back_and_says_so() {
     assert_eq!(shop.written(), (0, 1));
 }
 
+#[test]
+fn a_disk_that_is_full_for_an_idempotency_key_takes_its_message_along() {
+    let mut shop = Shop::new();
+    shrink(&shop.db, 3);
+    let (tx, outbox) = shop.begin();
+    let message = |number: i32| placed().idempotency_key(format!("{number:0255}"));
+    let error = (0..1_000).find_map(|number| outbox.enqueue(&tx, message(number)).err());
+    let says = ["remember an idempotency key", "the whole transaction was rolled back"];
+    check(&error.expect("a full disk"), ErrorKind::DiskFull, true, &says);
+    assert!(tx.is_autocommit(), "the transaction goes on");
+    drop(tx);
+    assert_eq!(shop.written(), (0, 0));
+}
+
+/// SQLite undoes a statement that may fail half way, as with a trigger of the host's, and lets the
+/// transaction go on.
+#[test]
+fn a_full_disk_rolls_the_whole_transaction_back_where_a_trigger_is_in_the_way() {
+    let mut shop = Shop::new();
+    let trigger = "CREATE TRIGGER host AFTER INSERT ON outbox_message WHEN new.topic = 'no' \
+        BEGIN INSERT INTO orders VALUES (NULL); SELECT RAISE (ABORT, 'no'); END";
+    shop.db.execute_batch(trigger).unwrap();
+    shrink(&shop.db, 10);
+    let (tx, outbox) = shop.begin();
+    order(&tx, 1);
+    let large = placed().payload(vec![b'p'; limits::PAYLOAD_BYTES]);
+    let error = outbox.enqueue_all(&tx, [placed(), large]).unwrap_err();
+    check(&error, ErrorKind::DiskFull, true, &["the whole transaction was rolled back"]);
+    assert!(tx.is_autocommit(), "the transaction goes on");
+    drop(tx);
+    assert_eq!(shop.written(), (0, 0));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_file_that_was_deleted_takes_no_message() {
