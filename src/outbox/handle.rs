@@ -13,7 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 /// The producer's side for async callers: concurrent callers share one durable commit.
 ///
 /// A type of its own: its transaction is not the caller's. Cheap to clone; the thread ends with the
-/// last clone. Dropping a future that was polled does not take the message back.
+/// last clone, after what was handed in. Dropping a future that was polled comes too late to take
+/// the message back, unless a thousand others were waiting before it.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

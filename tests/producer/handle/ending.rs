@@ -31,6 +31,35 @@ async fn a_call_that_was_handed_in_is_committed_though_nobody_waits_for_it() {
     assert_eq!(shop.written().1, 1);
 }
 
+/// So many may wait; whoever comes then waits for room.
+#[tokio::test]
+async fn a_call_that_waits_for_room_hands_nothing_in_before_there_is_some() {
+    const ROOM: usize = 1_024;
+    let shop = Shop::new();
+    let handle = start(&shop);
+    let enqueue = |payload: &'static str| {
+        let handle = handle.clone();
+        let mut call = call(async move { handle.enqueue(placed().payload(payload)).await });
+        hand_in(&mut call);
+        call
+    };
+    let mut waiting = Vec::new();
+    let held = held_up(&handle, || {
+        waiting.extend((0..ROOM).map(|_| enqueue("handed in")));
+        drop(enqueue("given up"));
+        waiting.push(enqueue("patient"));
+    });
+    held.await.unwrap();
+    for call in waiting {
+        call.await.unwrap();
+    }
+    let count = |payload: &str| {
+        let sql = "SELECT count(*) FROM outbox_message WHERE CAST(payload AS TEXT) =";
+        shop.read::<i64>(&format!("{sql} '{payload}'"))
+    };
+    assert_eq!((count("handed in"), count("given up"), count("patient")), (1_024, 0, 1));
+}
+
 /// A result that nobody takes is dropped by the store's thread.
 struct Grenade;
 

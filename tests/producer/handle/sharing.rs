@@ -83,6 +83,32 @@ async fn messages_keep_the_order_in_which_they_were_handed_in() {
     assert_eq!(shop.read::<String>(sql), expected.join(" "));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_tasks_and_two_handles_lose_nothing_and_write_nothing_twice() {
+    let shop = Shop::new();
+    let handles = [start(&shop), start(&shop)];
+    let tasks = (0..8).map(|task| {
+        let handle = handles[task % 2].clone();
+        tokio::spawn(async move {
+            let mut ids = Vec::new();
+            for _ in 0..50 {
+                ids.push(handle.enqueue(placed()).await.unwrap().to_string());
+            }
+            ids
+        })
+    });
+    let mut ids = Vec::new();
+    for task in tasks.collect::<Vec<_>>() {
+        ids.extend(task.await.unwrap());
+    }
+    ids.sort();
+    let pending = shop.outbox.pending(&shop.db).unwrap();
+    let mut written: Vec<_> = pending.iter().map(|one| one.id().to_string()).collect();
+    written.sort();
+    assert_eq!(written.len(), 400);
+    assert_eq!(written, ids);
+}
+
 #[tokio::test]
 async fn an_error_undoes_what_its_caller_wrote_and_nothing_else() {
     let shop = Shop::new();
