@@ -98,6 +98,21 @@ fn another_id_is_no_other_content_and_the_first_one_holds() {
     assert_eq!(shop.read::<[u8; 16]>("SELECT id FROM outbox_message"), *first.as_bytes());
 }
 
+/// Whoever asks again does so in another trace.
+#[test]
+fn another_trace_is_no_other_content_and_another_header_is() {
+    let mut shop = Shop::new();
+    let message = || placed().header("tenant", "north").idempotency_key("request");
+    let first = shop.enqueue(message().traceparent("00-4b-01-01")).unwrap();
+    let again = message().traceparent("00-4b-02-01").header("TraceState", "vendor=1");
+    assert_eq!(shop.enqueue(again).unwrap(), first);
+    assert_eq!(shop.enqueue(message()).unwrap(), first);
+    let other = shop.enqueue(message().header("tenant", "south")).unwrap_err();
+    assert_eq!(other.kind(), ErrorKind::Conflict);
+    let headers = shop.read::<String>("SELECT headers ->> 'traceparent' FROM outbox_message");
+    assert_eq!(headers, "00-4b-01-01");
+}
+
 #[tokio::test]
 async fn keys_that_are_not_kept_any_more_leave_the_database() {
     let mut shop = Shop::new();
