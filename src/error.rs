@@ -55,7 +55,7 @@ pub enum ErrorKind {
     OutboxFull,
     /// The idempotency key was used before, for other content. Nothing was written.
     Conflict,
-    /// An I/O error hid the outcome: it may be committed, or not.
+    /// An I/O error or a panic hid the outcome: it may be committed, or not.
     Unknown,
     /// The producer's store went back in time: a restored backup, a copy, a failover.
     Rewound,
@@ -65,7 +65,8 @@ pub enum ErrorKind {
     Fenced,
     /// There is no such subscription or dead letter, or the log was emptied past the place.
     NotFound,
-    /// The worker behind this handle has stopped, or the closure it ran panicked.
+    /// The worker behind this handle has stopped, or the closure it ran panicked. What was handed
+    /// in was not written.
     Stopped,
     /// SQLite refused for another reason; the source says which.
     Sqlite,
@@ -89,6 +90,15 @@ impl Error {
     pub(crate) fn sqlite(what: impl fmt::Display, error: rusqlite::Error) -> Self {
         let (kind, advice) = classify(&error);
         Self::new(kind, format!("could not {what}: {error}"), advice).because(error)
+    }
+
+    /// The same, with the file it happened to; a text that names it already stays as it is.
+    pub(crate) fn about(mut self, path: &std::path::Path) -> Self {
+        let path = path.display().to_string();
+        if !self.what.contains(&path) {
+            self.what = format!("{path}: {}", self.what);
+        }
+        self
     }
 
     /// What kind of failure this is.

@@ -131,7 +131,8 @@ impl Message {
     }
 
     /// Makes a repeated enqueue a no-op that returns the first id, for as long as the outbox keeps
-    /// such keys (24 hours unless told otherwise). At most 255 bytes.
+    /// such keys (24 hours unless told otherwise). At most 255 bytes. The content must be the same,
+    /// but for the trace (headers `traceparent` and `tracestate`), the id, and the times.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
         self
@@ -163,10 +164,7 @@ impl Message {
 
     /// The headers as the JSON text that is stored; none when there are none.
     pub(crate) fn headers_json(&self) -> Option<String> {
-        if self.headers.is_empty() {
-            return None;
-        }
-        Some(serde_json::to_string(&self.headers).expect("strings serialise to JSON"))
+        headers_json(&self.headers)
     }
 
     /// Checks every limit; the error names the limit and the value.
@@ -192,6 +190,15 @@ impl Message {
             }
         }
     }
+}
+
+/// Headers as JSON text; none when there are none.
+pub(crate) fn headers_json<'a>(
+    headers: impl IntoIterator<Item = (&'a String, &'a String)>,
+) -> Option<String> {
+    let headers: BTreeMap<_, _> = headers.into_iter().collect();
+    let json = || serde_json::to_string(&headers).expect("strings serialise to JSON");
+    (!headers.is_empty()).then(json)
 }
 
 fn invalid(what: String) -> Error {

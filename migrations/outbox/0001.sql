@@ -24,7 +24,9 @@ CREATE TABLE outbox_message (
 -- it never reorders others.
 CREATE TABLE outbox_scheduled (
     number        INTEGER PRIMARY KEY AUTOINCREMENT,
-    due_at_ms     INTEGER NOT NULL,
+    due_at_ms     INTEGER NOT NULL
+        CONSTRAINT due_at_ms_is_a_number CHECK (typeof(due_at_ms) IN ('integer', 'real')),
+    version       INTEGER NOT NULL DEFAULT 1,
     id            BLOB,
     topic         TEXT    NOT NULL,
     key           TEXT,

@@ -68,17 +68,23 @@ impl Operator {
     ///
     /// [`ErrorKind::NotFound`] without such a subscription.
     pub fn pause(&mut self, subscription: &str) -> Result<()> {
-        self.set_state(subscription, SubscriptionState::Paused)
+        self.change(subscription, "pause a subscription", |transaction, row, nonce| {
+            subscription::set_state(transaction, row.number, SubscriptionState::Paused)?;
+            subscription::bump(transaction, row.number, nonce)
+        })
     }
 
     /// Serves a paused or detached subscription again. A detached one goes on with the oldest
-    /// message the log still has.
+    /// message the log still has; if that is more than its bound allows, raise the bound first.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::NotFound`] without such a subscription.
     pub fn resume(&mut self, subscription: &str) -> Result<()> {
-        self.set_state(subscription, SubscriptionState::Active)
+        self.change(subscription, "resume a subscription", |transaction, row, nonce| {
+            subscription::resume(transaction, row)?;
+            subscription::bump(transaction, row.number, nonce)
+        })
     }
 
     /// Removes a subscription, its dead letters and its hold on the log. A running relay that
@@ -95,8 +101,13 @@ impl Operator {
         })
     }
 
-    /// Bounds what a subscription may have pending, in messages or in bytes of payload (counted by
-    /// this crate's own producers; approximate by one transaction). `None` is no bound.
+    /// Bounds what a subscription may have pending, in messages or in bytes of payload; `None` is
+    /// no bound. What is pending already counts, and dead letters do until they are resolved.
+    ///
+    /// Messages are those after the position, whatever their topic, and exceptions: an upper bound.
+    /// Bytes are of the subscription's topics; what other programs insert later is not among them.
+    /// A scheduled message is checked when it is enqueued and joins the log in any case: its bytes
+    /// count from the enqueue, as a message it counts from then on.
     ///
     /// # Errors
     ///
@@ -110,7 +121,7 @@ impl Operator {
     ) -> Result<()> {
         let bound = Bound { pending: messages, bytes, detach: when_full == WhenFull::Detach };
         self.change(subscription, "bound a subscription", |transaction, row, _| {
-            subscription::set_bound(transaction, row.number, &bound)
+            subscription::set_bound(transaction, row, bound)
         })
     }
 
@@ -176,13 +187,6 @@ impl Operator {
         let now_ms = self.database.now().wall_ms;
         store::snapshot(&self.connection, "read the statistics", |connection| {
             stats::read(connection, now_ms)
-        })
-    }
-
-    fn set_state(&mut self, name: &str, state: SubscriptionState) -> Result<()> {
-        self.change(name, "change a subscription", |transaction, row, nonce| {
-            subscription::set_state(transaction, row.number, state)?;
-            subscription::bump(transaction, row.number, nonce)
         })
     }
 

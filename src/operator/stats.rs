@@ -73,7 +73,7 @@ pub(super) fn read(connection: &Connection, now_ms: i64) -> Result<Vec<Subscript
         .map(|row| {
             let counts = stats::exceptions(connection, row.number)?;
             let oldest = stats::oldest_pending(connection, row.number, row.settled_to, now_ms)?;
-            let age = oldest.map(|at| u64::try_from(now_ms - at).unwrap_or(0));
+            let age = oldest.map(|at| u64::try_from(now_ms.saturating_sub(at)).unwrap_or(0));
             Ok(SubscriptionStats {
                 oldest_pending_age: age.map(Duration::from_millis),
                 name: row.name,

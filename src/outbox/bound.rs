@@ -7,28 +7,33 @@ use crate::store::{delivery, log};
 use crate::topics::Topics;
 use rusqlite::Connection;
 
-/// Refuses the message, or detaches a subscription that fell too far behind, by its policy.
+/// Refuses the message, or detaches a subscription that fell too far behind, by its policy. One
+/// that refuses does so before anything is written for another.
 pub(super) fn check(connection: &Connection, parts: &Parts) -> Result<()> {
     let last = log::last_seq(connection)?;
-    for row in subscription::all(connection)? {
+    let mut takers = subscription::all(connection)?;
+    takers.retain(|row| {
         let served = row.state != SubscriptionState::Detached;
-        if !served || !Topics::parse(&row.topics).contains(&parts.topic) {
-            continue;
+        served && Topics::parse(&row.topics).contains(&parts.topic)
+    });
+    let mut laggards = Vec::new();
+    for row in &takers {
+        let Some(excess) = excess(connection, row, last, parts.payload.len())? else { continue };
+        if !row.bound.detach {
+            return Err(full(&row.name, &excess));
         }
-        if let Some(excess) = excess(connection, &row, last, parts.payload.len())? {
-            if !row.bound.detach {
-                return Err(full(&row.name, &excess));
-            }
-            tracing::error!(
-                messaging.system = "surehand",
-                messaging.destination.subscription.name = %row.name,
-                "the subscription has {excess} and is detached: what it misses stays undelivered"
-            );
-            subscription::set_state(connection, row.number, SubscriptionState::Detached)?;
-        }
-        if row.bound.bytes.is_some() {
-            subscription::add_bytes(connection, row.number, parts.payload.len())?;
-        }
+        laggards.push((row, excess));
+    }
+    for (row, excess) in laggards {
+        tracing::error!(
+            messaging.system = "surehand",
+            messaging.destination.subscription.name = %row.name,
+            "the subscription has {excess} and is detached: what it misses stays undelivered"
+        );
+        subscription::set_state(connection, row.number, SubscriptionState::Detached)?;
+    }
+    for row in takers.iter().filter(|row| row.bound.bytes.is_some()) {
+        subscription::add_bytes(connection, row.number, parts.payload.len())?;
     }
     Ok(())
 }
@@ -41,7 +46,8 @@ fn excess(
     bytes: usize,
 ) -> Result<Option<String>> {
     if let Some(limit) = row.bound.pending {
-        let pending = last - row.settled_to + delivery::count(connection, row.number)?;
+        let behind = delivery::count_to(connection, row.number, row.settled_to)?;
+        let pending = last - row.settled_to + behind;
         if pending >= limit {
             return Ok(Some(format!("{pending} pending messages, with a limit of {limit}")));
         }

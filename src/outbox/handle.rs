@@ -1,24 +1,20 @@
-//! The async producer: many callers, one commit.
-//!
-//! The store's thread takes whatever callers hand in while it commits, runs each in a savepoint of
-//! the next transaction, and answers all of them after the commit that makes the answer true.
+//! The async producer: many callers, one durable commit.
 
 use super::Outbox;
+use super::group::{GROUP, Job, Ran, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::MessageId;
 use crate::message::Message;
-use crate::store::{self, Context, FileIdentity, Gate, Role};
-use rusqlite::{Connection, Savepoint};
+use rusqlite::Savepoint;
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio::sync::{mpsc, oneshot};
-
-/// How many callers share one commit at the most.
-const GROUP: usize = 256;
 
 /// The producer's side for async callers: concurrent callers share one durable commit.
 ///
 /// A type of its own: its transaction is not the caller's. Cheap to clone; the thread ends with the
-/// last clone. Dropping a future that was polled does not take the message back.
+/// last clone, after what was handed in. Dropping a future that was polled comes too late to take
+/// the message back, unless a thousand others were waiting before it.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -45,11 +41,13 @@ pub struct AsyncOutbox {
     jobs: mpsc::Sender<Job>,
 }
 
-/// Answers a caller once the outcome of the commit is known.
-type Answer = Box<dyn FnOnce(Result<()>) + Send>;
-/// A caller's work; says whether its savepoint is kept, and how to answer. Without a savepoint it
-/// is not run, only answered.
-type Job = Box<dyn FnOnce(Option<&Savepoint<'_>>, &Outbox) -> (bool, Answer) + Send>;
+/// How far a caller's work came.
+enum Work<T, E> {
+    Done(Result<T, E>),
+    Panicked,
+    /// The transaction ended before its turn.
+    NotRun,
+}
 
 impl AsyncOutbox {
     /// Starts the store's thread, with a connection of its own at full durability.
@@ -81,113 +79,49 @@ impl AsyncOutbox {
     }
 
     /// Runs the caller's own rows and messages in one savepoint; returns after a durable commit.
-    /// An error of `work` undoes its savepoint alone.
+    /// An error or a panic of `work` undoes its savepoint alone.
     ///
     /// # Errors
     ///
-    /// What `work` returns, or the fate of the commit as of [`enqueue`](Self::enqueue).
+    /// What `work` returns; or what became of the commit, for every caller that shared it. Then
+    /// nothing is written, but for [`ErrorKind::Unknown`], when it may be. [`ErrorKind::Stopped`]
+    /// when `work` panicked.
     pub async fn transact<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
         F: FnOnce(&Savepoint<'_>, &Outbox) -> Result<T, E> + Send + 'static,
     {
-        let (answer, answered) = oneshot::channel::<Result<T, E>>();
+        let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |savepoint, outbox| {
-            let result = match savepoint {
+            let work = match savepoint {
                 Some(savepoint) => catch_unwind(AssertUnwindSafe(|| work(savepoint, outbox)))
-                    .unwrap_or_else(|_| Err(panicked().into())),
-                None => Err(stopped().into()),
+                    .map_or(Work::Panicked, Work::Done),
+                None => Work::NotRun,
             };
-            let keep = result.is_ok();
-            let reply = move |committed: Result<()>| {
-                let result = committed.map_err(E::from).and(result);
-                // A caller that went away is told nothing.
-                let _ = answer.send(result);
-            };
-            (keep, Box::new(reply))
+            let keep = matches!(work, Work::Done(Ok(_)));
+            let fault = if let Work::Done(Err(error)) = &work { fault_of(error) } else { None };
+            // A caller that went away is told nothing.
+            let answer = move |committed: Result<()>| drop(answer.send((work, committed)));
+            Ran { keep, fault, answer: Box::new(answer) }
         });
         self.jobs.send(job).await.map_err(|_| stopped())?;
-        answered.await.map_err(|_| stopped())?
+        let (work, committed) = answered.await.map_err(|_| unanswered())?;
+        match (work, committed) {
+            (Work::Done(Err(own)), _) => Err(own),
+            (Work::Panicked, _) => Err(panicked().into()),
+            (_, Err(error)) => Err(error.into()),
+            (Work::Done(Ok(value)), Ok(())) => Ok(value),
+            (Work::NotRun, Ok(())) => Err(unanswered().into()),
+        }
     }
 }
 
-/// The thread's side.
-struct Store {
-    outbox: Outbox,
-    open: Option<(Connection, Gate, FileIdentity)>,
-}
-
-impl Store {
-    fn open(outbox: Outbox) -> Result<Self> {
-        let mut store = Self { outbox, open: None };
-        store.connect()?;
-        Ok(store)
-    }
-
-    fn connect(&mut self) -> Result<&mut (Connection, Gate, FileIdentity)> {
-        if self.open.is_none() {
-            let database = self.outbox.database();
-            let mut connection = store::open(database, Role::Outbox)?;
-            let gate = Gate::guard(&mut connection)?;
-            self.open = Some((connection, gate, FileIdentity::of(database.path())));
-        }
-        Ok(self.open.as_mut().expect("opened just now"))
-    }
-
-    fn serve(mut self, mut jobs: mpsc::Receiver<Job>) {
-        let mut group = Vec::with_capacity(GROUP);
-        while let Some(first) = jobs.blocking_recv() {
-            group.push(first);
-            while group.len() < GROUP
-                && let Ok(job) = jobs.try_recv()
-            {
-                group.push(job);
-            }
-            let mut answers = Vec::with_capacity(group.len());
-            let committed = self.commit(&mut group, &mut answers);
-            if let Err(error) = &committed
-                && error.poisons()
-            {
-                self.open = None;
-            }
-            // Jobs whose turn did not come share the fate of the transaction.
-            answers.extend(group.drain(..).map(|job| job(None, &self.outbox).1));
-            for answer in answers {
-                answer(committed.as_ref().copied().map_err(Error::again));
-            }
-            if committed.is_ok() {
-                self.outbox.inner.doorbell.ring();
-            }
-        }
-    }
-
-    /// Runs every job in a savepoint of one transaction, and commits. Nothing is true before this
-    /// returns `Ok`.
-    fn commit(&mut self, group: &mut Vec<Job>, answers: &mut Vec<Answer>) -> Result<()> {
-        let outbox = self.outbox.clone();
-        let what = "commit a group of messages";
-        let (connection, gate, file) = self.connect()?;
-        file.check(outbox.database().path())?;
-        let mut transaction = connection
-            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
-            .doing(what)?;
-        for job in group.drain(..) {
-            let mut savepoint = transaction.savepoint().doing(what)?;
-            let (keep, answer) = job(Some(&savepoint), &outbox);
-            answers.push(answer);
-            if savepoint.is_autocommit() {
-                return Err(ended());
-            }
-            if keep {
-                savepoint.commit().doing(what)?;
-            } else {
-                savepoint.rollback().doing(what)?;
-                savepoint.finish().doing(what)?;
-            }
-        }
-        gate.commit(&transaction)
-    }
+/// An error that takes the whole transaction along, told to everybody in it: a full disk, or an
+/// I/O error. Of other types than ours nothing is known.
+fn fault_of<E: 'static>(error: &E) -> Option<Error> {
+    let error = (error as &dyn Any).downcast_ref::<Error>()?;
+    matches!(error.kind(), ErrorKind::DiskFull | ErrorKind::Unknown).then(|| error.again())
 }
 
 fn panicked() -> Error {
@@ -201,16 +135,16 @@ fn panicked() -> Error {
 fn stopped() -> Error {
     Error::new(
         ErrorKind::Stopped,
-        "the outbox's thread has stopped, or could not begin a transaction",
+        "the outbox's thread has stopped, and nothing was handed to it",
         "nothing was written; look at the log, and open the outbox again",
     )
 }
 
-fn ended() -> Error {
+/// The thread had it, and may have committed it.
+fn unanswered() -> Error {
     Error::new(
-        ErrorKind::NotInTransaction,
-        "somebody ended the transaction that several callers share",
-        "nothing of the group was written; do not COMMIT or ROLLBACK inside `transact`, and if the \
-         disk is full, free space",
+        ErrorKind::Unknown,
+        "the outbox's thread ended before it answered",
+        "the outcome is unknown; look before doing it again, or use an idempotency key",
     )
 }

@@ -5,9 +5,13 @@
 //! another.
 
 mod bound;
+mod group;
 mod handle;
+mod idempotency;
 
 pub use handle::AsyncOutbox;
+
+use idempotency::Use;
 
 use crate::clock::millis;
 use crate::database::Database;
@@ -16,7 +20,7 @@ use crate::id::{MessageId, StoreId};
 use crate::message::{Envelope, Message, Parts, fingerprint};
 use crate::store::log::{self, LogRow, NewMessage, Reader};
 use crate::store::open::Durability;
-use crate::store::{self, FileIdentity, Role};
+use crate::store::{self, FileIdentity, Role, transaction};
 use crate::transaction::{InTransaction, inside};
 use crate::wake::Doorbell;
 use rusqlite::Connection;
@@ -190,8 +194,10 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// When the commit fails.
+    /// When the commit fails, or the database file was deleted or replaced
+    /// ([`ErrorKind::Replaced`]): then nothing is written.
     pub fn commit(&self, transaction: rusqlite::Transaction<'_>) -> Result<()> {
+        self.inner.file.check(self.inner.database.path())?;
         transaction.commit().map_err(|error| Error::sqlite("commit", error))?;
         self.inner.doorbell.ring();
         Ok(())
@@ -230,6 +236,20 @@ impl Outbox {
     }
 
     fn write(&self, connection: &Connection, message: Message, bounded: bool) -> Result<MessageId> {
+        self.try_write(connection, message, bounded).inspect_err(|error| {
+            // SQLite may have undone one statement only, and what is left must not be committed.
+            if error.kind() == ErrorKind::DiskFull {
+                let _ = transaction::rollback(connection);
+            }
+        })
+    }
+
+    fn try_write(
+        &self,
+        connection: &Connection,
+        message: Message,
+        bounded: bool,
+    ) -> Result<MessageId> {
         let headers = message.headers_json();
         message.check(headers.as_deref())?;
         let now_ms = self.inner.database.now().wall_ms;
@@ -240,9 +260,9 @@ impl Outbox {
             content_type: message.content_type,
             payload: message.payload,
         };
-        if let Some(key) = &message.idempotency_key
-            && let Some(first) = first_use(connection, key, &parts, now_ms)?
-        {
+        let use_of_key = message.idempotency_key.as_deref();
+        let use_of_key = use_of_key.map(|key| Use::of(key, &parts, &message.headers));
+        if let Some(first) = use_of_key.map_or(Ok(None), |this| this.first(connection, now_ms))? {
             return Ok(first);
         }
         if bounded {
@@ -261,33 +281,11 @@ impl Outbox {
             Some(due) if due > now_ms => log::schedule(connection, &new, due)?,
             _ => drop(log::insert(connection, &new)?),
         }
-        if let Some(key) = &message.idempotency_key {
+        if let Some(this) = use_of_key {
             let until = now_ms.saturating_add(millis(self.inner.keep_idempotency_keys));
-            log::remember_key(connection, key, id, content(&parts), until)?;
+            this.remember(connection, id, until)?;
         }
         Ok(id)
-    }
-}
-
-/// The fingerprint of content under no id, to compare two uses of an idempotency key.
-fn content(parts: &Parts) -> crate::id::Fingerprint {
-    fingerprint(MessageId::from_bytes([0; 16]), parts)
-}
-
-fn first_use(
-    connection: &Connection,
-    key: &str,
-    parts: &Parts,
-    now_ms: i64,
-) -> Result<Option<MessageId>> {
-    match log::idempotent(connection, key, now_ms)? {
-        Some((id, first)) if first == content(parts) => Ok(Some(id)),
-        Some((id, _)) => Err(Error::new(
-            ErrorKind::Conflict,
-            format!("the idempotency key {key:?} was used for message {id} with other content"),
-            "nothing was written; use a key for one content only",
-        )),
-        None => Ok(None),
     }
 }
 

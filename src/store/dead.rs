@@ -77,7 +77,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<DeadRow> {
         died_at_ms: row.get(8)?,
         topic: row.get::<_, Option<String>>(9).unwrap_or_default(),
         key: row.get::<_, Option<String>>(10).unwrap_or_default(),
-        created_at_ms: row.get(11)?,
+        created_at_ms: super::whole(row.get_ref(11)?),
         key_hash: row.get::<_, Option<i64>>(12)?.map(KeyHash),
     })
 }

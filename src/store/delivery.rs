@@ -52,7 +52,7 @@ pub(super) const HISTORY: &str =
 pub(super) const SKIPS: &str = "SELECT seq FROM outbox_skip \
     WHERE subscription = ?1 AND state = 'unconfirmed' ORDER BY seq";
 pub(super) const COUNT: &str = "SELECT count(*) FROM outbox_delivery WHERE subscription = ?1 \
-    AND state IN ('waiting', 'parked', 'dead')";
+    AND seq <= ?2 AND state IN ('waiting', 'parked', 'dead')";
 pub(super) const CONFIRM_SKIP: &str = "UPDATE outbox_skip SET state = 'confirmed', \
     updated_at_ms = ?3 WHERE subscription = ?1 AND seq = ?2 AND state = 'unconfirmed'";
 pub(super) const SKIPPED_BUT_APPLIED: &str = "UPDATE outbox_skip SET state = 'applied', \
@@ -152,10 +152,11 @@ pub(crate) fn all(connection: &Connection, subscription: i64) -> Result<Vec<Exce
     })
 }
 
-/// How many exceptions a subscription has, skipped ones not counted.
-pub(crate) fn count(connection: &Connection, subscription: i64) -> Result<i64> {
+/// How many exceptions a subscription has up to a place, skipped ones not counted.
+pub(crate) fn count_to(connection: &Connection, subscription: i64, through: Seq) -> Result<i64> {
+    let what = "count exceptions";
     let count =
-        super::read_one(connection, COUNT, [subscription], "count exceptions", |row| row.get(0))?;
+        super::read_one(connection, COUNT, [subscription, through], what, |row| row.get(0))?;
     Ok(count.unwrap_or(0))
 }
 

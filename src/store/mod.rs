@@ -13,6 +13,7 @@ pub(crate) mod inbox;
 pub(crate) mod log;
 pub(crate) mod open;
 pub(crate) mod prune;
+mod row;
 mod schema;
 pub(crate) mod stats;
 pub(crate) mod subscription;
@@ -52,6 +53,16 @@ pub(crate) fn snapshot<T>(
 ) -> Result<T> {
     let transaction = connection.unchecked_transaction().doing(what)?;
     work(&transaction)
+}
+
+/// A number that may have been written with a fraction; nothing else is one.
+fn whole(value: rusqlite::types::ValueRef<'_>) -> Option<i64> {
+    match value {
+        rusqlite::types::ValueRef::Integer(number) => Some(number),
+        #[allow(clippy::cast_possible_truncation, reason = "it ends at the largest there is")]
+        rusqlite::types::ValueRef::Real(number) => Some(number as i64),
+        _ => None,
+    }
 }
 
 /// Maps a statement's error to ours, saying what was being done.

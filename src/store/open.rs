@@ -110,8 +110,12 @@ impl FileIdentity {
     }
 }
 
-/// Opens and checks a connection of our own, with the schema in place.
+/// Opens and checks a connection of our own, with the schema in place. Every error names the file.
 pub(crate) fn open(database: &Database, role: Role) -> Result<Connection> {
+    try_open(database, role).map_err(|error| error.about(database.path()))
+}
+
+fn try_open(database: &Database, role: Role) -> Result<Connection> {
     let what = format!("open {}", database.path().display());
     let mut connection = database.connect().doing(&what)?;
     connection.busy_handler(Some(busy::wait)).doing(&what)?;

@@ -1,6 +1,6 @@
 //! Every statement is prepared, and its plan read: nothing scans a message table, nothing sorts.
 
-use super::{Role, dead, delivery, inbox, log, open, prune, stats, subscription};
+use super::{Role, dead, delivery, inbox, log, open, prune, row, stats, subscription};
 use crate::database::Database;
 use rusqlite::Connection;
 
@@ -54,10 +54,6 @@ const STATEMENTS: &[&str] = &[
     inbox::FORGET_IDS,
     log::INSERT,
     log::SCHEDULE,
-    log::READ_AFTER,
-    log::READ_AT,
-    log::REPLACEMENT,
-    log::REPLACED,
     log::STORE,
     log::ADOPT,
     log::NEXT_DUE,
@@ -72,6 +68,10 @@ const STATEMENTS: &[&str] = &[
     prune::PRUNE,
     prune::PRUNE_ONE,
     prune::YOUNGER,
+    row::READ_AFTER,
+    row::READ_AT,
+    row::REPLACEMENT,
+    row::REPLACED,
     stats::DATA_VERSION,
     stats::SUBSCRIPTIONS,
     stats::COUNT_STATE,
@@ -93,6 +93,9 @@ const STATEMENTS: &[&str] = &[
     subscription::SET_BOUND,
     subscription::SET_BOUNDED,
     subscription::ADD_BYTES,
+    subscription::SET_BYTES,
+    subscription::PAYLOADS,
+    subscription::PASS_LOST,
     subscription::REWIND,
     subscription::SKIP_AGAIN,
     subscription::STATE_AGAIN,
@@ -142,6 +145,7 @@ fn the_list_has_every_statement_of_the_store() {
         include_str!("inbox.rs"),
         include_str!("log.rs"),
         include_str!("prune.rs"),
+        include_str!("row.rs"),
         include_str!("stats.rs"),
         include_str!("subscription.rs"),
     ];

@@ -1,6 +1,6 @@
 //! How the log is emptied: of what every subscription has settled, but for somebody's exceptions.
 
-use super::{read_one, run};
+use super::{read_one, run, whole};
 use crate::error::Result;
 use crate::id::Seq;
 use rusqlite::Connection;
@@ -14,7 +14,8 @@ pub(super) const PRUNE_ONE: &str = "DELETE FROM outbox_message WHERE seq = ?1 \
     AND seq <= (SELECT pruned_to FROM outbox_store WHERE one = 1) AND NOT EXISTS \
     (SELECT 1 FROM outbox_delivery WHERE seq = ?1 AND state <> 'skipped')";
 pub(super) const YOUNGER: &str = "SELECT seq, created_at_ms FROM outbox_message \
-    WHERE seq > ?1 AND seq <= ?2 AND created_at_ms > ?3 ORDER BY seq LIMIT 1";
+    WHERE seq > ?1 AND seq <= ?2 AND created_at_ms > ?3 \
+    AND typeof(created_at_ms) IN ('integer', 'real') ORDER BY seq LIMIT 1";
 
 /// Places between two looks at the time: a few milliseconds, should all hold the largest payload.
 const PRUNED_AT_ONCE: Seq = 8;
@@ -66,6 +67,6 @@ pub(crate) fn first_younger(
 ) -> Result<Option<(Seq, i64)>> {
     let parameters = [after, through, oldest_kept_ms];
     read_one(connection, YOUNGER, parameters, "find what to keep", |row| {
-        Ok((row.get(0)?, row.get(1)?))
+        Ok((row.get(0)?, whole(row.get_ref(1)?).unwrap_or(0)))
     })
 }

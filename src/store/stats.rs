@@ -1,7 +1,7 @@
 //! What there is to count.
 
 use super::subscription::SubscriptionState;
-use super::{log, read_all, read_one};
+use super::{log, read_all, read_one, whole};
 use crate::error::Result;
 use crate::id::Seq;
 use rusqlite::{Connection, Row};
@@ -104,11 +104,11 @@ pub(crate) fn oldest_pending(
     now_ms: i64,
 ) -> Result<Option<i64>> {
     let what = "find the oldest pending message";
-    let first: Option<i64> =
-        read_one(connection, FIRST_AFTER, [settled_to], what, |row| row.get(0))?;
+    let created = |row: &Row<'_>| Ok(whole(row.get_ref(0)?));
+    let first = read_one(connection, FIRST_AFTER, [settled_to], what, created)?.flatten();
     let exception = |state: &str| -> Result<Option<i64>> {
         let parameters = rusqlite::params![subscription, state];
-        read_one(connection, OLDEST_EXCEPTION, parameters, what, |row| row.get(0))
+        Ok(read_one(connection, OLDEST_EXCEPTION, parameters, what, created)?.flatten())
     };
     // Due, and not in the log: no relay runs.
     let overdue = log::next_due(connection)?.filter(|due| *due <= now_ms);

@@ -3,6 +3,7 @@
 use super::{read_all, read_one, run};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Incarnation, Seq, SubscriptionId};
+use crate::topics::Topics;
 use rusqlite::{Connection, Row, params};
 
 pub(super) const CREATE: &str = "INSERT INTO outbox_subscription \
@@ -42,6 +43,17 @@ pub(super) const SET_BOUNDED: &str = "UPDATE outbox_store SET bounded = EXISTS (
     WHERE one = 1";
 pub(super) const ADD_BYTES: &str = "UPDATE outbox_subscription \
     SET pending_bytes = pending_bytes + ?2 WHERE subscription = ?1";
+pub(super) const SET_BYTES: &str =
+    "UPDATE outbox_subscription SET pending_bytes = ?2 WHERE subscription = ?1";
+/// Every pending payload once: after the position, exceptions before it, and what is not due yet.
+pub(super) const PAYLOADS: &str = "SELECT topic, octet_length(payload) FROM outbox_message \
+    WHERE seq > ?2 UNION ALL SELECT m.topic, octet_length(m.payload) FROM outbox_delivery d \
+    JOIN outbox_message m ON m.seq = d.seq WHERE d.subscription = ?1 AND d.seq <= ?2 \
+    AND d.state IN ('waiting', 'parked', 'dead') \
+    UNION ALL SELECT topic, octet_length(payload) FROM outbox_scheduled WHERE number > 0";
+/// What the log has lost is not pending.
+pub(super) const PASS_LOST: &str = "UPDATE outbox_subscription \
+    SET settled_to = max(settled_to, ?2), sent_to = max(sent_to, ?2) WHERE subscription = ?1";
 pub(super) const REWIND: &str = "UPDATE outbox_subscription SET settled_to = ?2, acked_to = ?2, \
     closed_cleanly = 1, doubt_seq = 0, doubt_attempts = 0, epoch = epoch + 1, nonce = ?3 \
     WHERE subscription = ?1";
@@ -282,11 +294,40 @@ pub(crate) fn set_state(
     run(connection, SET_STATE, params![number, state.name()], "change a subscription").map(drop)
 }
 
-pub(crate) fn set_bound(connection: &Connection, number: i64, bound: &Bound) -> Result<()> {
+/// Serves a subscription again, from the oldest message on that the log still has.
+pub(crate) fn resume(connection: &Connection, row: &SubscriptionRow) -> Result<()> {
+    let emptied_to = super::prune::pruned_to(connection)?;
+    run(connection, PASS_LOST, [row.number, emptied_to], "resume a subscription")?;
+    set_state(connection, row.number, SubscriptionState::Active)?;
+    let position = row.settled_to.max(emptied_to);
+    count_bytes(connection, &SubscriptionRow { settled_to: position, ..row.clone() })
+}
+
+pub(crate) fn set_bound(
+    connection: &Connection,
+    row: &SubscriptionRow,
+    bound: Bound,
+) -> Result<()> {
     let when_full = if bound.detach { "detach" } else { "refuse" };
-    let parameters = params![number, bound.pending, bound.bytes, when_full];
+    let parameters = params![row.number, bound.pending, bound.bytes, when_full];
     run(connection, SET_BOUND, parameters, "bound a subscription")?;
-    run(connection, SET_BOUNDED, [], "bound a subscription").map(drop)
+    run(connection, SET_BOUNDED, [], "bound a subscription")?;
+    count_bytes(connection, &SubscriptionRow { bound, ..row.clone() })
+}
+
+/// Counts anew what is pending in bytes, where that is bounded.
+fn count_bytes(connection: &Connection, row: &SubscriptionRow) -> Result<()> {
+    if row.bound.bytes.is_none() {
+        return Ok(());
+    }
+    let what = "count pending bytes";
+    let topics = Topics::parse(&row.topics);
+    let payloads = read_all(connection, PAYLOADS, [row.number, row.settled_to], what, |row| {
+        let wanted = row.get_ref(0)?.as_str().is_ok_and(|topic| topics.contains(topic));
+        Ok(if wanted { row.get::<_, Option<i64>>(1)?.unwrap_or(0) } else { 0 })
+    })?;
+    let bytes: i64 = payloads.into_iter().sum();
+    run(connection, SET_BYTES, [row.number, bytes], what).map(drop)
 }
 
 /// Counts the bytes of a message towards a subscription's bound.

@@ -87,3 +87,38 @@ fn it_is_kept_for_as_long_as_told() {
     let third = shop.outbox.enqueue(&tx, placed().payload("42").idempotency_key("request"));
     assert_eq!(third.unwrap(), second);
 }
+
+#[test]
+fn another_id_is_no_other_content_and_the_first_one_holds() {
+    let mut shop = Shop::new();
+    let message = |id: &str| placed().id(id.parse().unwrap()).idempotency_key("request");
+    let first = shop.enqueue(message("00000000-0000-4000-8000-000000000041")).unwrap();
+    let second = shop.enqueue(message("00000000-0000-4000-8000-000000000042")).unwrap();
+    assert_eq!(first, second);
+    assert_eq!(shop.read::<[u8; 16]>("SELECT id FROM outbox_message"), *first.as_bytes());
+}
+
+/// Whoever asks again does so in another trace.
+#[test]
+fn another_trace_is_no_other_content_and_another_header_is() {
+    let mut shop = Shop::new();
+    let message = || placed().header("tenant", "north").idempotency_key("request");
+    let first = shop.enqueue(message().traceparent("00-4b-01-01")).unwrap();
+    let again = message().traceparent("00-4b-02-01").header("TraceState", "vendor=1");
+    assert_eq!(shop.enqueue(again).unwrap(), first);
+    assert_eq!(shop.enqueue(message()).unwrap(), first);
+    let other = shop.enqueue(message().header("tenant", "south")).unwrap_err();
+    assert_eq!(other.kind(), ErrorKind::Conflict);
+    let headers = shop.read::<String>("SELECT headers ->> 'traceparent' FROM outbox_message");
+    assert_eq!(headers, "00-4b-01-01");
+}
+
+#[tokio::test]
+async fn keys_that_are_not_kept_any_more_leave_the_database() {
+    let mut shop = Shop::new();
+    shop.enqueue(placed().idempotency_key("kept")).unwrap();
+    shop.outbox = shop.outbox.clone().keep_idempotency_keys(Duration::ZERO);
+    shop.enqueue(placed().idempotency_key("forgotten")).unwrap();
+    super::support::deliver(&shop.path).await;
+    assert_eq!(shop.read::<String>("SELECT group_concat(key) FROM outbox_idempotency"), "kept");
+}

@@ -30,6 +30,22 @@ fn every_part_is_in_the_row() {
 }
 
 #[test]
+fn every_part_is_in_what_travels() {
+    let mut shop = Shop::new();
+    let id = "00000000-0000-4000-8000-000000000041".parse().unwrap();
+    let message = placed().id(id).key(41).header("tenant", "north").traceparent("00-4b-00-01");
+    shop.enqueue(message.content_type("text/plain").payload([0, 255])).unwrap();
+    let pending = shop.outbox.pending(&shop.db).unwrap();
+    let [envelope] = &pending[..] else { panic!("{pending:?}") };
+    assert_eq!((envelope.id(), envelope.seq(), envelope.revision()), (id, 1, 0));
+    assert_eq!((envelope.topic(), envelope.key()), ("order.placed", Some("41")));
+    assert_eq!(envelope.header("tenant").as_deref(), Some("north"));
+    assert_eq!(envelope.header("traceparent").as_deref(), Some("00-4b-00-01"));
+    assert_eq!((envelope.content_type(), envelope.payload()), (Some("text/plain"), &[0, 255][..]));
+    assert!(envelope.is_intact());
+}
+
+#[test]
 fn what_is_not_told_is_null() {
     let mut shop = Shop::new();
     shop.enqueue(placed()).unwrap();
@@ -118,6 +134,14 @@ fn a_delayed_message_waits_outside_the_log_until_it_is_due() {
     assert_eq!(shop.written().1, 0);
     assert_eq!(shop.read::<i64>("SELECT due_at_ms FROM outbox_scheduled"), START_MS + 60_000);
     assert_eq!(shop.read::<String>("SELECT key FROM outbox_scheduled"), "k");
+}
+
+#[test]
+fn a_due_time_to_come_is_taken_as_it_is() {
+    let mut shop = Shop::with(|database| database.clock(SetClock::new()));
+    shop.enqueue(placed().due_at(UNIX_EPOCH + Duration::from_secs(1_800_000_000))).unwrap();
+    assert_eq!(shop.written().1, 0);
+    assert_eq!(shop.read::<i64>("SELECT due_at_ms FROM outbox_scheduled"), 1_800_000_000_000);
 }
 
 #[test]

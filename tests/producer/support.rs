@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use surehand::clock::{Clock, Now};
 use surehand::rusqlite::{Connection, Transaction, TransactionBehavior};
 use surehand::transport::Local;
 use surehand::{Database, Effect, Error, Inbox, Message, Outbox, Relay};
 use tempfile::TempDir;
 
-/// Long enough for anything that ends at all.
-pub(crate) const SOON: Duration = Duration::from_secs(10);
+/// Longer than anything here takes; whoever waits so long waits in vain.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Where a clock that is set by hand begins.
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
 
@@ -30,6 +30,7 @@ impl Shop {
 
     /// With another clock, randomness, or way to open.
     pub(crate) fn with(change: impl FnOnce(Database) -> Database) -> Self {
+        super::loud::listen();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("shop.db");
         let outbox = Outbox::open(change(Database::new(&path))).unwrap();
@@ -106,6 +107,25 @@ fn note(tx: &Effect, payload: Vec<u8>) -> Result<(), surehand::Failure> {
     let payload = String::from_utf8_lossy(&payload);
     tx.execute("INSERT INTO received (payload) VALUES (?1)", [payload])?;
     Ok(())
+}
+
+/// Runs a relay until nothing is left to do but what waits for a person.
+pub(crate) async fn settle(relay: Relay) {
+    let idle = tokio::time::timeout(PATIENCE, relay.run_until_idle());
+    idle.await.expect("the relay does not come to rest").unwrap();
+}
+
+/// Asks again and again until there is an answer, or patience ends.
+pub(crate) fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        // Nobody signals what another thread let go.
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    None
 }
 
 /// A clock that stands still until it is set.

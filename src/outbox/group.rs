@@ -1,0 +1,133 @@
+//! The store's thread: what callers hand in while it commits shares the next commit.
+//!
+//! Each caller's work runs in a savepoint of its own, and everybody is answered after the commit
+//! that makes the answer true. A panic, wherever it comes from, is the failure of its caller or of
+//! its group, never of the thread.
+
+use super::Outbox;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::{self, Context, Gate, Role};
+use rusqlite::{Connection, Savepoint, TransactionBehavior};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use tokio::sync::mpsc;
+
+/// How many callers share one commit at the most.
+pub(super) const GROUP: usize = 256;
+
+/// A caller's work. Without a savepoint it is not run, only asked how to answer.
+pub(super) type Job = Box<dyn FnOnce(Option<&Savepoint<'_>>, &Outbox) -> Ran + Send>;
+
+/// What became of a caller's work, before the commit.
+pub(super) struct Ran {
+    /// Whether its savepoint is kept.
+    pub(super) keep: bool,
+    /// An error of ours that it failed by, for the others if the transaction did not survive it.
+    pub(super) fault: Option<Error>,
+    /// Tells the caller, once the outcome of the commit is known.
+    pub(super) answer: Box<dyn FnOnce(Result<()>) + Send>,
+}
+
+/// The thread's side of the handle.
+pub(super) struct Store {
+    outbox: Outbox,
+    open: Option<(Connection, Gate)>,
+}
+
+impl Store {
+    pub(super) fn open(outbox: Outbox) -> Result<Self> {
+        let mut store = Self { outbox, open: None };
+        store.connect()?;
+        Ok(store)
+    }
+
+    /// Runs until the last handle is gone and everything it handed in is answered.
+    pub(super) fn serve(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut group = VecDeque::with_capacity(GROUP);
+        while let Some(first) = jobs.blocking_recv() {
+            group.push_back(first);
+            while group.len() < GROUP
+                && let Ok(job) = jobs.try_recv()
+            {
+                group.push_back(job);
+            }
+            let mut rans = Vec::with_capacity(group.len());
+            let commit = AssertUnwindSafe(|| self.commit(&mut group, &mut rans));
+            let committed = catch_unwind(commit).unwrap_or_else(|_| Err(interrupted()));
+            if let Err(error) = &committed
+                && error.poisons()
+            {
+                self.open = None;
+            }
+            // Those whose turn did not come share the fate of the transaction.
+            rans.extend(group.drain(..).map(|job| job(None, &self.outbox)));
+            for ran in rans {
+                let fate = committed.as_ref().copied().map_err(Error::again);
+                // What a caller that went away leaves behind is dropped here, and may panic.
+                let _ = catch_unwind(AssertUnwindSafe(|| (ran.answer)(fate)));
+            }
+            if committed.is_ok() {
+                let ring = AssertUnwindSafe(|| self.outbox.inner.doorbell.ring());
+                let _ = catch_unwind(ring);
+            }
+        }
+    }
+
+    /// Runs every job in a savepoint of one transaction, and commits. Nothing is true before this
+    /// returns `Ok`.
+    fn commit(&mut self, group: &mut VecDeque<Job>, rans: &mut Vec<Ran>) -> Result<()> {
+        let what = "commit a group of messages";
+        let outbox = self.outbox.clone();
+        let (connection, gate) = self.connect()?;
+        let mut transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).doing(what)?;
+        while let Some(job) = group.pop_front() {
+            let mut savepoint = transaction.savepoint().doing(what)?;
+            let mut ran = job(Some(&savepoint), &outbox);
+            let (keep, fault) = (ran.keep, ran.fault.take());
+            rans.push(ran);
+            if savepoint.is_autocommit() {
+                return Err(fault.unwrap_or_else(ended));
+            }
+            if keep {
+                savepoint.commit().doing(what)?;
+            } else {
+                savepoint.rollback().doing(what)?;
+                savepoint.finish().doing(what)?;
+            }
+        }
+        // Again, as late as it can be: what is committed into a file that is gone is lost.
+        outbox.inner.file.check(outbox.database().path())?;
+        gate.commit(&transaction)
+    }
+
+    /// The connection to the file the outbox was opened on: never to one that took its place.
+    fn connect(&mut self) -> Result<(&mut Connection, &Gate)> {
+        let database = self.outbox.database();
+        self.outbox.inner.file.check(database.path())?;
+        if self.open.is_none() {
+            let mut connection = store::open(database, Role::Outbox)?;
+            let gate = Gate::guard(&mut connection)?;
+            self.open = Some((connection, gate));
+        }
+        let (connection, gate) = self.open.as_mut().expect("opened just now");
+        Ok((connection, gate))
+    }
+}
+
+fn interrupted() -> Error {
+    Error::new(
+        ErrorKind::Unknown,
+        "the outbox's thread panicked while it committed a group of messages",
+        "the outcome is unknown; look before doing it again, or use an idempotency key",
+    )
+}
+
+fn ended() -> Error {
+    Error::new(
+        ErrorKind::NotInTransaction,
+        "somebody ended the transaction that several callers share",
+        "nothing of the group was written; do not COMMIT or ROLLBACK inside `transact`, and if the \
+         disk is full, free space",
+    )
+}
