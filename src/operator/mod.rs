@@ -113,9 +113,9 @@ impl Operator {
     }
 
     /// Goes back: everything after this place is delivered again, as far as the log still has it.
-    /// For a consumer that was restored from an older copy: choose a place up to which that copy
-    /// knew everything to be settled; going back further costs duplicates only. A relay that halted
-    /// has to be started again.
+    /// For a consumer that was restored from an older copy: take the place that the advice of
+    /// [`ErrorKind::ConsumerRewound`] names, up to which that copy knew everything to be settled;
+    /// going back further costs duplicates only. A relay that halted has to be started again.
     ///
     /// # Errors
     ///

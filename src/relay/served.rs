@@ -286,13 +286,13 @@ impl Served {
         };
         let name = &self.subscription.name;
         match welcome {
-            Welcome::Registered { high } if high > lane.sent_to() => {
+            Welcome::Registered { high, .. } if high > lane.sent_to() => {
                 let detail =
                     format!("the consumer has seen place {high}, we sent up to {}", lane.sent_to());
                 self.halt(rewound(name, &detail));
             }
-            Welcome::Registered { high } if high < lane.acked_to() => {
-                self.halt(consumer_rewound(name, high, lane.acked_to()));
+            Welcome::Registered { high, settled_to } if high < lane.acked_to() => {
+                self.halt(consumer_rewound(name, high, lane.acked_to(), settled_to));
             }
             Welcome::Registered { .. } | Welcome::Stranger => {
                 tracing::info!(
@@ -370,13 +370,18 @@ fn rewound(name: &str, detail: &str) -> Error {
     )
 }
 
-fn consumer_rewound(name: &str, high: i64, acked_to: i64) -> Error {
+/// Some places before `high` may be among what is lost (they were retried, or parked, and applied
+/// after the backup), so the advice names the one up to which nothing is.
+fn consumer_rewound(name: &str, high: Seq, acked_to: Seq, settled_to: Seq) -> Error {
     Error::new(
         ErrorKind::ConsumerRewound,
         format!(
             "the consumer of {name:?} went back in time: it has seen place {high}, and had \
              acknowledged {acked_to}"
         ),
-        "a backup of the consumer was restored; deliver again what it lost with Operator::rewind",
+        format!(
+            "a backup of the consumer was restored; deliver again what it lost: stop the relay, \
+             call Operator::rewind({name:?}, {settled_to}), and start it"
+        ),
     )
 }

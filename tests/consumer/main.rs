@@ -2,9 +2,12 @@
 
 #![allow(dead_code, unused_imports, reason = "helpers are shared by plays to come")]
 
+mod backup;
 mod clock;
 mod effects;
 mod escape;
 mod prepare;
+mod restored_consumer;
+mod restored_producer;
 mod together;
 mod world;
