@@ -24,8 +24,10 @@ pub use stats::SourceStats;
 use crate::database::Database;
 use crate::error::{Error, Result};
 use crate::failure::Failure;
-use crate::handoff::{Hello, Welcome};
+use crate::handoff::{Hello, Request, Welcome};
+use crate::id::{Seq, StoreId, SubscriptionId};
 use crate::message::Envelope;
+use crate::store::inbox::SourceRow;
 use crate::store::open::Durability;
 use crate::store::{self, FileIdentity, Gate, Role};
 use handlers::Handler;
@@ -58,6 +60,8 @@ pub struct Inbox {
     consumer: String,
     handlers: HashMap<String, Handler>,
     open: Option<Open>,
+    /// How far each source had come when this inbox last committed something of it.
+    reached: HashMap<(StoreId, SubscriptionId), Seq>,
     batch: usize,
     batch_time: Duration,
 }
@@ -99,6 +103,7 @@ impl Inbox {
             consumer: "default".into(),
             handlers: HashMap::new(),
             open: None,
+            reached: HashMap::new(),
             batch: 256,
             batch_time: Duration::from_millis(20),
         };
@@ -186,7 +191,18 @@ impl Inbox {
         let welcome = open
             .gate
             .write(&open.connection, |connection| memory::register(connection, &consumer, hello));
+        if let Ok(Welcome::Registered { high, .. }) = &welcome {
+            self.reached.insert((hello.store, hello.subscription), *high);
+        }
         self.keep_or_drop(welcome)
+    }
+
+    /// Rule 5: whether this is the incarnation that is listened to. It is not when the file knows
+    /// less than it did: an older copy is in its place, and a relay that greets it will see.
+    fn listens_to(&self, request: &Request, source: &SourceRow) -> bool {
+        let reached = self.reached.get(&(request.store, request.subscription));
+        source.incarnation == request.incarnation
+            && reached.is_none_or(|reached| *reached <= source.high)
     }
 
     pub(crate) fn preparers(&self) -> Preparers {

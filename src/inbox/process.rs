@@ -23,7 +23,8 @@ use std::time::Duration;
 pub enum Processed {
     /// Every message was answered, and the statement merged.
     All,
-    /// Another incarnation is registered: nothing was looked at.
+    /// Nothing was looked at: another incarnation is registered, or the file went back in time
+    /// since this one was. The relay has to greet.
     Fenced,
     /// The producer's store went back in time: another message was applied at one of the places.
     Rewound(String),
@@ -43,6 +44,7 @@ struct Work<'a> {
 enum Ended {
     Committed {
         next: usize,
+        high: Seq,
     },
     Fenced,
     Rewound(String),
@@ -92,7 +94,7 @@ impl Inbox {
                     work.failed_keys = failed_before;
                     work.escaped.insert(work.request.envelopes[index].seq);
                 }
-                Ok(Ended::Committed { next }) => {
+                Ok(Ended::Committed { next, .. }) => {
                     work.next = next;
                     for (ticket, outcome) in outcomes {
                         answer(ticket, outcome);
@@ -118,9 +120,11 @@ impl Inbox {
         transaction::begin(&open.connection)?;
         let ended = self.run(open, work, outcomes);
         match ended {
-            Ok((Ended::Committed { next }, true)) => {
+            Ok((Ended::Committed { next, high }, true)) => {
                 open.gate.commit(&open.connection)?;
-                Ok(Ended::Committed { next })
+                let Request { store, subscription, .. } = *work.request;
+                self.reached.insert((store, subscription), high);
+                Ok(Ended::Committed { next, high })
             }
             Ok((ended, _)) => {
                 transaction::rollback(&open.connection)?;
@@ -142,9 +146,9 @@ impl Inbox {
         outcomes: &mut Vec<(Ticket, Outcome)>,
     ) -> Result<(Ended, bool)> {
         let connection = &open.connection;
-        let Request { store, subscription, incarnation, settled, envelopes } = work.request;
+        let Request { store, subscription, settled, envelopes, .. } = work.request;
         let source = rows::find(connection, &self.consumer, *store, *subscription)?;
-        let Some(source) = source.filter(|source| source.incarnation == *incarnation) else {
+        let Some(source) = source.filter(|source| self.listens_to(work.request, source)) else {
             return Ok((Ended::Fenced, false));
         };
         let (mut memory, merged) = self.remember(open, source.number, settled)?;
@@ -179,7 +183,7 @@ impl Inbox {
         if writes {
             rows::count(connection, source.number, high, &verdicts)?;
         }
-        Ok((Ended::Committed { next }, writes))
+        Ok((Ended::Committed { next, high }, writes))
     }
 
     fn is_over_time(&self, began: Duration) -> bool {

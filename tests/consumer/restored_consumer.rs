@@ -1,8 +1,8 @@
 //! Rule 4, the other way round: a consumer's store that went back in time is noticed, and what it
 //! lost is delivered again, once.
 
-use crate::backup::{back_up, restore};
-use crate::world::{World, insert, within};
+use crate::backup::{back_up, delete, exchange, restore};
+use crate::world::{World, insert, prepare_store, until, within};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -116,4 +116,64 @@ async fn a_consumers_restore_that_lost_nothing_goes_on() {
     world.place(11..=12);
     deliver(&world, world.warehouse()).await.unwrap();
     assert_eq!(world.effects(), Vec::from_iter(1..=12));
+}
+
+/// While a relay runs that has delivered 1 to 20, something happens to the warehouse's file; then
+/// one more message is placed.
+async fn behind_the_back_of_a_relay(change: impl Fn(&Path)) -> (World, Error) {
+    let world = World::new();
+    world.place(1..=10);
+    let running = relay(&world, HOUR, world.warehouse());
+    let meanwhile = async {
+        until(|| world.effects().len() == 10).await;
+        let backup = world.directory.path().join("warehouse.db.backup");
+        let into = format!("VACUUM INTO '{}'", backup.display());
+        Connection::open(world.store()).unwrap().execute_batch(&into).unwrap();
+        world.place(11..=20);
+        until(|| world.effects().len() == 20).await;
+        change(&world.store());
+        world.place([21]);
+        std::future::pending().await
+    };
+    let error = within(running.run_until(meanwhile)).await.unwrap_err();
+    (world, error)
+}
+
+#[tokio::test]
+async fn an_older_copy_of_the_consumers_file_under_a_running_relay_is_noticed() {
+    let (world, error) = behind_the_back_of_a_relay(exchange).await;
+    assert_eq!(error.kind(), ErrorKind::ConsumerRewound, "{error}");
+    is_healed(&world).await;
+    assert_eq!(world.effects(), Vec::from_iter(1..=21));
+}
+
+#[tokio::test]
+async fn a_backup_restored_into_the_consumers_open_file_is_noticed() {
+    let (world, error) = behind_the_back_of_a_relay(|store| {
+        let open = Connection::open(store).unwrap();
+        let backup = store.with_extension("db.backup");
+        open.execute("ATTACH ?1 AS backup", [backup.to_str().unwrap()]).unwrap();
+        let mut restore = String::from("BEGIN IMMEDIATE;");
+        for table in ["effect", "inbox_source", "inbox_settled", "inbox_seen"] {
+            restore += &format!("DELETE FROM main.{table};");
+            restore += &format!("INSERT INTO main.{table} SELECT * FROM backup.{table};");
+        }
+        open.execute_batch(&(restore + "COMMIT")).unwrap();
+    })
+    .await;
+    assert_eq!(error.kind(), ErrorKind::ConsumerRewound, "{error}");
+    is_healed(&world).await;
+    assert_eq!(world.effects(), Vec::from_iter(1..=21));
+}
+
+#[tokio::test]
+async fn a_deleted_consumers_file_under_a_running_relay_is_noticed() {
+    let (world, error) = behind_the_back_of_a_relay(|store| {
+        delete(store);
+        prepare_store(store);
+    })
+    .await;
+    assert_eq!(error.kind(), ErrorKind::ConsumerRewound, "{error}");
+    is_healed(&world).await;
+    assert_eq!(world.effects(), Vec::from_iter(1..=21));
 }
