@@ -7,6 +7,7 @@ use crate::limits;
 use crate::message::{Envelope, Parts, fingerprint};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 pub(super) const INSERT: &str = "INSERT INTO outbox_message \
@@ -308,17 +309,21 @@ impl Reader {
         if !wanted(topic) {
             return Ok(Content::Filtered);
         }
-        let version: i64 = row.get(1)?;
-        if version != limits::ROW_VERSION {
+        let version = row.get_ref(1)?;
+        if version != ValueRef::Integer(limits::ROW_VERSION) {
+            let version = text(version).unwrap_or_default();
             return Ok(Content::Malformed(format!("the row has the unknown version {version}")));
         }
         if *self.topic != *topic {
             self.topic = topic.into();
         }
-        let payload = row.get_ref(10)?.as_bytes_or_null()?.unwrap_or_default();
+        let payload = match row.get_ref(10)? {
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Cow::Borrowed(bytes),
+            other => Cow::Owned(text(other).unwrap_or_default().into_bytes()),
+        };
         let headers = row.get_ref(5)?.as_str_or_null().unwrap_or(Some("not text"));
         let key = row.get_ref(4)?;
-        if let Some(problem) = problem(topic, key, headers, payload) {
+        if let Some(problem) = problem(topic, key, headers, &payload) {
             return Ok(Content::Malformed(problem));
         }
         let parts = Parts {
@@ -326,13 +331,13 @@ impl Reader {
             key: text(key),
             headers: headers.map(Into::into),
             content_type: text(row.get_ref(6)?),
-            payload: payload.to_vec(),
+            payload: payload.into_owned(),
         };
         Ok(verified(id, parts, row.get::<_, Option<i64>>(9).unwrap_or(Some(0)).map(Fingerprint)))
     }
 }
 
-/// Keys and content types that another program wrote as numbers are taken as their text.
+/// Keys, content types and payloads that another program wrote as numbers are taken as their text.
 fn text(value: ValueRef<'_>) -> Option<String> {
     match value {
         ValueRef::Text(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),

@@ -6,6 +6,7 @@ mod backup;
 mod clock;
 mod effects;
 mod escape;
+mod foreign;
 mod prepare;
 mod restored_consumer;
 mod restored_producer;
