@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "helpers are shared by plays to come")]
 
 mod backup;
+mod bounded;
 mod clock;
 mod effects;
 mod escape;
