@@ -19,7 +19,7 @@ pub use effect::Effect;
 pub use handlers::Payload;
 pub(crate) use handlers::{Prepared, Preparers};
 pub use process::Processed;
-pub use stats::SourceStats;
+pub use stats::{SenderStats, SourceStats};
 
 use crate::database::Database;
 use crate::error::{Error, Result};

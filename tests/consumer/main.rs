@@ -11,5 +11,6 @@ mod foreign;
 mod prepare;
 mod restored_consumer;
 mod restored_producer;
+mod senders;
 mod together;
 mod world;
