@@ -14,6 +14,9 @@ mod receive;
 mod run;
 mod stats;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use admit::{Admission, Claim, Memory, Seen, admit};
 pub use effect::Effect;
 pub use handlers::Payload;
