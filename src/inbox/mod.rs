@@ -63,6 +63,8 @@ pub struct Inbox {
     consumer: String,
     handlers: HashMap<String, Handler>,
     open: Option<Open>,
+    /// The file that was opened last.
+    file: Option<FileIdentity>,
     /// How far each source had come when this inbox last committed something of it.
     reached: HashMap<(StoreId, SubscriptionId), Seq>,
     batch: usize,
@@ -74,7 +76,6 @@ pub struct Inbox {
 struct Open {
     connection: Connection,
     gate: Gate,
-    file: FileIdentity,
 }
 
 impl Inbox {
@@ -106,6 +107,7 @@ impl Inbox {
             consumer: "default".into(),
             handlers: HashMap::new(),
             open: None,
+            file: None,
             reached: HashMap::new(),
             batch: 256,
             batch_time: Duration::from_millis(20),
@@ -190,7 +192,7 @@ impl Inbox {
         let consumer = self.consumer.clone();
         self.connect()?;
         let open = self.open.as_ref().expect("opened just now");
-        open.file_check(&self.database)?;
+        self.check_file()?;
         let welcome = open
             .gate
             .write(&open.connection, |connection| memory::register(connection, &consumer, hello));
@@ -208,6 +210,11 @@ impl Inbox {
             && reached.is_none_or(|reached| *reached <= source.high)
     }
 
+    /// Whether the path still leads to the file that is open.
+    fn check_file(&self) -> Result<()> {
+        self.file.map_or(Ok(()), |file| file.check(self.database.path()))
+    }
+
     pub(crate) fn preparers(&self) -> Preparers {
         Preparers::of(&self.handlers)
     }
@@ -216,11 +223,14 @@ impl Inbox {
     /// nothing that was read can be undone by a power cut (rule 18).
     fn connect(&mut self) -> Result<&mut Open> {
         if self.open.is_none() {
+            if let Some(file) = self.file {
+                file.check_is_there(self.database.path())?;
+            }
             let mut connection = store::open(&self.database, self.role)?;
             let gate = Gate::guard(&mut connection)?;
             gate.write(&connection, store::inbox::opened)?;
-            let file = FileIdentity::of(self.database.path());
-            self.open = Some(Open { connection, gate, file });
+            self.file = Some(FileIdentity::of(self.database.path()));
+            self.open = Some(Open { connection, gate });
         }
         Ok(self.open.as_mut().expect("opened just now"))
     }
@@ -231,11 +241,5 @@ impl Inbox {
             self.open = None;
         }
         result
-    }
-}
-
-impl Open {
-    fn file_check(&self, database: &Database) -> Result<()> {
-        self.file.check(database.path())
     }
 }

@@ -116,7 +116,7 @@ impl Inbox {
     ) -> Result<Ended> {
         self.connect()?;
         let open = self.open.as_ref().expect("opened just now");
-        open.file_check(&self.database)?;
+        self.check_file()?;
         transaction::begin(&open.connection)?;
         let ended = self.run(open, work, outcomes);
         match ended {

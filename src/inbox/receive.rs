@@ -91,7 +91,7 @@ impl Inbox {
             Envelope { seq: 0, id, revision, fingerprint, attempt, after: 0, created_at_ms, parts };
         self.connect()?;
         let open = self.open.as_ref().expect("opened just now");
-        open.file_check(&self.database)?;
+        self.check_file()?;
         transaction::begin(&open.connection)?;
         let outcome = self.take_in(open, sender, horizon, &envelope);
         let committed = match outcome {

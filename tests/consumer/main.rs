@@ -9,6 +9,7 @@ mod clock;
 mod effects;
 mod escape;
 mod foreign;
+mod ground;
 mod prepare;
 mod restored_consumer;
 mod restored_producer;
