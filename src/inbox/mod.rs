@@ -13,6 +13,7 @@ mod process;
 mod receive;
 mod run;
 mod stats;
+mod work;
 
 #[cfg(test)]
 mod tests;
@@ -140,6 +141,8 @@ impl Inbox {
 
     /// The same, with an async step before it, outside the transaction: look something up, call
     /// somebody. It may run more often than the handler, for duplicates too, and several at once.
+    /// [`Local`](crate::transport::Local) runs it; what is handed to [`process`](Self::process) or
+    /// [`receive`](Self::receive) directly is not prepared, and fails.
     pub fn on_prepared<P, S, R, B, W, F>(
         mut self,
         topic: impl Into<String>,

@@ -6,6 +6,7 @@ mod answers;
 mod backup;
 mod bounded;
 mod clock;
+mod deferred;
 mod effects;
 mod escape;
 mod foreign;
