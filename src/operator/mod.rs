@@ -112,7 +112,8 @@ impl Operator {
         })
     }
 
-    /// Goes back: everything after this place is delivered again, as far as the log still has it.
+    /// Goes back: everything after this place is delivered again, as far as the log still has it,
+    /// what was skipped included.
     /// For a consumer that was restored from an older copy: take the place that the advice of
     /// [`ErrorKind::ConsumerRewound`] names, up to which that copy knew everything to be settled;
     /// going back further costs duplicates only. A relay that halted has to be started again.

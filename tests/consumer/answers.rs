@@ -201,3 +201,31 @@ async fn what_comes_for_a_topic_without_a_handler_waits_for_the_handler_as_a_dea
     assert_eq!(world.effects(), [1, 7]);
     assert_eq!(dead(&world), []);
 }
+
+/// The first copy is still on its way when the message is replaced, and the second is applied.
+#[test]
+fn a_copy_of_a_revision_that_was_replaced_is_answered_with_the_one_that_was_applied() {
+    let world = World::new();
+    world.place([1]);
+    let old = capture(&world.shop(), 1);
+    let mut inbox = world.warehouse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let refusing = Inbox::open(world.directory.path().join("refusing.db")).unwrap();
+    let refusing =
+        refusing.on("n", |_: &Effect, _: Vec<u8>| Err::<(), _>(Failure::permanent("no")));
+    runtime.block_on(deliver(&world.shop(), refusing));
+    let mut operator = Operator::open(world.shop()).unwrap();
+    let mut letters = operator.dead_letters("default").unwrap();
+    let letter = letters.list(0, 1).unwrap().remove(0);
+    letters.replace(&letter, number(2)).unwrap();
+
+    let new = capture(&world.shop(), 1);
+    new.greet(&mut inbox);
+    assert_eq!(words(&process(&mut inbox, &new.all())), ["applied"]);
+    let answers = process(&mut inbox, &new.source.request(&old.envelopes));
+    let Outcome::Applied(applied) = &answers[0].1 else { panic!("{answers:?}") };
+    assert_eq!((applied.revision, applied.duplicate), (Some(1), true));
+    assert_eq!(world.effects(), [2]);
+    let stats = stats(&mut inbox);
+    assert_eq!((stats.superseded, stats.duplicates, stats.conflicts), (1, 0, 0));
+}

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use surehand::operator::SkipState;
 use surehand::rusqlite::Connection;
 use surehand::transport::Local;
 use surehand::{
@@ -85,6 +86,28 @@ async fn what_was_applied_late_before_the_place_that_was_seen_last_comes_back_to
     let place = is_healed(&world).await;
     assert_eq!(world.effects(), Vec::from_iter(1..=12));
     assert_eq!(place, 2);
+}
+
+#[tokio::test]
+async fn a_rewind_past_a_skipped_message_delivers_it_too() {
+    let world = World::new();
+    let refusing = Inbox::open(world.store()).unwrap().on("n", |effect: &Effect, n: Json<i64>| {
+        if *n == 3 { Err(Failure::retry("not this one")) } else { insert(effect, n) }
+    });
+    world.place(1..=10);
+    deliver(&world, refusing).await.unwrap();
+    back_up(&world.store());
+    let mut operator = Operator::open(world.shop()).unwrap();
+    let mut letters = operator.dead_letters("default").unwrap();
+    let letter = letters.list(0, 10).unwrap().remove(0);
+    letters.skip(&letter).unwrap();
+    world.place([11]);
+    deliver(&world, world.warehouse()).await.unwrap();
+    assert_eq!(letters.skips().unwrap()[0].state, SkipState::Confirmed);
+    restore(&world.store());
+
+    is_healed(&world).await;
+    assert_eq!(world.effects(), Vec::from_iter(1..=11));
 }
 
 #[tokio::test]
