@@ -1,5 +1,5 @@
-//! Issue point 16: what becomes of an attempt, as the other side hears it, as it is counted, and as
-//! a person finds it in quarantine.
+//! What becomes of an attempt: as the other side hears it, as it is counted, and as a person finds
+//! it in quarantine.
 
 use crate::world::{
     Answers, World, capture, deliver, deliver_over, eager, insert, number, place, process, words,

@@ -1,5 +1,5 @@
-//! Issue point 21, the consumer's half: when the ground gives way there is a typed error, nothing
-//! is lost, and nothing is half written.
+//! When the consumer's ground gives way there is a typed error, nothing is lost, and nothing is
+//! half written.
 
 use crate::backup::{back_up, delete};
 use crate::world::{
