@@ -134,6 +134,13 @@ impl Error {
         }
     }
 
+    /// Whether a constraint of the host's was violated.
+    pub(crate) fn is_violation(&self) -> bool {
+        let source = self.source.as_ref().and_then(|source| source.downcast_ref());
+        source.and_then(rusqlite::Error::sqlite_error_code)
+            == Some(rusqlite::ErrorCode::ConstraintViolation)
+    }
+
     /// Whether the connection that met this error must not be trusted any more.
     pub(crate) fn poisons(&self) -> bool {
         !matches!(self.kind, ErrorKind::Busy | ErrorKind::DiskFull)

@@ -28,6 +28,9 @@ pub enum Welcome {
     Registered {
         /// The largest place the consumer has applied, or was told to be settled.
         high: Seq,
+        /// Everything up to here the consumer was told to be settled. Whatever it may have lost
+        /// lies after it; nothing at or before it has to be delivered again.
+        settled_to: Seq,
     },
     /// Another incarnation is registered: a later one, or a copy's.
     Refused {

@@ -55,7 +55,7 @@ pub use database::Database;
 pub use error::{Error, ErrorKind, Result};
 pub use failure::Failure;
 pub use id::{Fingerprint, Incarnation, KeyHash, MessageId, Seq, StoreId, SubscriptionId};
-pub use inbox::{Effect, Inbox, Payload, Processed, SourceStats};
+pub use inbox::{Effect, Inbox, Payload, Processed, SenderStats, SourceStats};
 pub use message::{Envelope, Json, Message};
 pub use operator::Operator;
 pub use outbox::{AsyncOutbox, Outbox};

@@ -40,7 +40,7 @@ pub(super) fn register(connection: &Connection, consumer: &str, hello: &Hello) -
     let Hello { store, subscription, incarnation } = *hello;
     let Some(source) = rows::find(connection, consumer, store, subscription)? else {
         rows::create(connection, consumer, store, subscription, incarnation)?;
-        return Ok(Welcome::Registered { high: 0 });
+        return Ok(Welcome::Registered { high: 0, settled_to: 0 });
     };
     let registered = source.incarnation;
     let later = registered.epoch > incarnation.epoch;
@@ -49,5 +49,6 @@ pub(super) fn register(connection: &Connection, consumer: &str, hello: &Hello) -
         return Ok(Welcome::Refused { registered });
     }
     rows::register(connection, source.number, incarnation)?;
-    Ok(Welcome::Registered { high: source.high })
+    let settled_to = rows::settled(connection, source.number)?.floor();
+    Ok(Welcome::Registered { high: source.high, settled_to })
 }

@@ -13,19 +13,25 @@ mod process;
 mod receive;
 mod run;
 mod stats;
+mod work;
+
+#[cfg(test)]
+mod tests;
 
 pub(crate) use admit::{Admission, Claim, Memory, Seen, admit};
 pub use effect::Effect;
 pub use handlers::Payload;
 pub(crate) use handlers::{Prepared, Preparers};
 pub use process::Processed;
-pub use stats::SourceStats;
+pub use stats::{SenderStats, SourceStats};
 
 use crate::database::Database;
 use crate::error::{Error, Result};
 use crate::failure::Failure;
-use crate::handoff::{Hello, Welcome};
+use crate::handoff::{Hello, Request, Welcome};
+use crate::id::{Seq, StoreId, SubscriptionId};
 use crate::message::Envelope;
+use crate::store::inbox::SourceRow;
 use crate::store::open::Durability;
 use crate::store::{self, FileIdentity, Gate, Role};
 use handlers::Handler;
@@ -58,6 +64,10 @@ pub struct Inbox {
     consumer: String,
     handlers: HashMap<String, Handler>,
     open: Option<Open>,
+    /// The file that was opened last.
+    file: Option<FileIdentity>,
+    /// How far each source had come when this inbox last committed something of it.
+    reached: HashMap<(StoreId, SubscriptionId), Seq>,
     batch: usize,
     batch_time: Duration,
 }
@@ -67,7 +77,6 @@ pub struct Inbox {
 struct Open {
     connection: Connection,
     gate: Gate,
-    file: FileIdentity,
 }
 
 impl Inbox {
@@ -99,6 +108,8 @@ impl Inbox {
             consumer: "default".into(),
             handlers: HashMap::new(),
             open: None,
+            file: None,
+            reached: HashMap::new(),
             batch: 256,
             batch_time: Duration::from_millis(20),
         };
@@ -130,6 +141,8 @@ impl Inbox {
 
     /// The same, with an async step before it, outside the transaction: look something up, call
     /// somebody. It may run more often than the handler, for duplicates too, and several at once.
+    /// [`Local`](crate::transport::Local) runs it; what is handed to [`process`](Self::process) or
+    /// [`receive`](Self::receive) directly is not prepared, and fails.
     pub fn on_prepared<P, S, R, B, W, F>(
         mut self,
         topic: impl Into<String>,
@@ -182,11 +195,27 @@ impl Inbox {
         let consumer = self.consumer.clone();
         self.connect()?;
         let open = self.open.as_ref().expect("opened just now");
-        open.file_check(&self.database)?;
+        self.check_file()?;
         let welcome = open
             .gate
             .write(&open.connection, |connection| memory::register(connection, &consumer, hello));
+        if let Ok(Welcome::Registered { high, .. }) = &welcome {
+            self.reached.insert((hello.store, hello.subscription), *high);
+        }
         self.keep_or_drop(welcome)
+    }
+
+    /// Rule 5: whether this is the incarnation that is listened to. It is not when the file knows
+    /// less than it did: an older copy is in its place, and a relay that greets it will see.
+    fn listens_to(&self, request: &Request, source: &SourceRow) -> bool {
+        let reached = self.reached.get(&(request.store, request.subscription));
+        source.incarnation == request.incarnation
+            && reached.is_none_or(|reached| *reached <= source.high)
+    }
+
+    /// Whether the path still leads to the file that is open.
+    fn check_file(&self) -> Result<()> {
+        self.file.map_or(Ok(()), |file| file.check(self.database.path()))
     }
 
     pub(crate) fn preparers(&self) -> Preparers {
@@ -197,11 +226,14 @@ impl Inbox {
     /// nothing that was read can be undone by a power cut (rule 18).
     fn connect(&mut self) -> Result<&mut Open> {
         if self.open.is_none() {
+            if let Some(file) = self.file {
+                file.check_is_there(self.database.path())?;
+            }
             let mut connection = store::open(&self.database, self.role)?;
             let gate = Gate::guard(&mut connection)?;
             gate.write(&connection, store::inbox::opened)?;
-            let file = FileIdentity::of(self.database.path());
-            self.open = Some(Open { connection, gate, file });
+            self.file = Some(FileIdentity::of(self.database.path()));
+            self.open = Some(Open { connection, gate });
         }
         Ok(self.open.as_mut().expect("opened just now"))
     }
@@ -212,11 +244,5 @@ impl Inbox {
             self.open = None;
         }
         result
-    }
-}
-
-impl Open {
-    fn file_check(&self, database: &Database) -> Result<()> {
-        self.file.check(database.path())
     }
 }

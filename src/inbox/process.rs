@@ -4,17 +4,18 @@
 use super::handlers::Prepared;
 use super::memory::Remembered;
 use super::run::{self, ESCAPED, Ran};
+use super::work::{Ended, Work};
 use super::{Admission, Claim, Inbox, Open, Seen, admit};
 use crate::error::Result;
 use crate::failure::Failure;
 use crate::handoff::{Applied, Outcome, Request, Ticket};
-use crate::id::{KeyHash, Seq};
+use crate::id::Seq;
 use crate::message::Envelope;
 use crate::store::inbox::{self as rows, SeenRow, Verdicts};
 use crate::store::transaction;
 use crate::watermark::Ranges;
 use rusqlite::Connection;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// What became of a request as a whole.
@@ -23,31 +24,11 @@ use std::time::Duration;
 pub enum Processed {
     /// Every message was answered, and the statement merged.
     All,
-    /// Another incarnation is registered: nothing was looked at.
+    /// Nothing was looked at: another incarnation is registered, or the file went back in time
+    /// since this one was. The relay has to greet.
     Fenced,
     /// The producer's store went back in time: another message was applied at one of the places.
     Rewound(String),
-}
-
-/// A request on its way through one or more transactions.
-struct Work<'a> {
-    request: &'a Request,
-    prepared: &'a HashMap<Seq, Result<Prepared, Failure>>,
-    next: usize,
-    failed_keys: HashSet<KeyHash>,
-    /// Places whose handler ended the transaction: not run again in this request.
-    escaped: HashSet<Seq>,
-}
-
-/// How one transaction ended.
-enum Ended {
-    Committed {
-        next: usize,
-    },
-    Fenced,
-    Rewound(String),
-    /// The handler of this message ended the transaction: all of the batch is undone.
-    Escaped(usize),
 }
 
 impl Inbox {
@@ -73,13 +54,7 @@ impl Inbox {
         prepared: &HashMap<Seq, Result<Prepared, Failure>>,
         answer: &mut dyn FnMut(Ticket, Outcome),
     ) -> Result<Processed> {
-        let mut work = Work {
-            request,
-            prepared,
-            next: 0,
-            failed_keys: HashSet::new(),
-            escaped: HashSet::new(),
-        };
+        let mut work = Work::new(request, prepared);
         loop {
             let mut outcomes = Vec::new();
             let failed_before = work.failed_keys.clone();
@@ -87,12 +62,16 @@ impl Inbox {
             match self.keep_or_drop(result) {
                 Ok(Ended::Fenced) => return Ok(Processed::Fenced),
                 Ok(Ended::Rewound(detail)) => return Ok(Processed::Rewound(detail)),
-                Ok(Ended::Escaped(index)) => {
+                Ok(Ended::Broken { index, why }) => {
                     self.open = None;
                     work.failed_keys = failed_before;
-                    work.escaped.insert(work.request.envelopes[index].seq);
+                    work.broken.insert(work.request.envelopes[index].seq, why);
                 }
-                Ok(Ended::Committed { next }) => {
+                Ok(Ended::Uncommitted) => {
+                    work.failed_keys = failed_before;
+                    work.alone = true;
+                }
+                Ok(Ended::Committed { next, .. }) => {
                     work.next = next;
                     for (ticket, outcome) in outcomes {
                         answer(ticket, outcome);
@@ -114,13 +93,17 @@ impl Inbox {
     ) -> Result<Ended> {
         self.connect()?;
         let open = self.open.as_ref().expect("opened just now");
-        open.file_check(&self.database)?;
+        self.check_file()?;
         transaction::begin(&open.connection)?;
         let ended = self.run(open, work, outcomes);
         match ended {
-            Ok((Ended::Committed { next }, true)) => {
-                open.gate.commit(&open.connection)?;
-                Ok(Ended::Committed { next })
+            Ok((Ended::Committed { next, high }, true)) => {
+                if let Err(error) = open.gate.commit_or_blame(&open.connection)? {
+                    return work.refused_at_commit(next, error);
+                }
+                let Request { store, subscription, .. } = *work.request;
+                self.reached.insert((store, subscription), high);
+                Ok(Ended::Committed { next, high })
             }
             Ok((ended, _)) => {
                 transaction::rollback(&open.connection)?;
@@ -142,9 +125,9 @@ impl Inbox {
         outcomes: &mut Vec<(Ticket, Outcome)>,
     ) -> Result<(Ended, bool)> {
         let connection = &open.connection;
-        let Request { store, subscription, incarnation, settled, envelopes } = work.request;
+        let Request { store, subscription, settled, envelopes, .. } = work.request;
         let source = rows::find(connection, &self.consumer, *store, *subscription)?;
-        let Some(source) = source.filter(|source| source.incarnation == *incarnation) else {
+        let Some(source) = source.filter(|source| self.listens_to(work.request, source)) else {
             return Ok((Ended::Fenced, false));
         };
         let (mut memory, merged) = self.remember(open, source.number, settled)?;
@@ -153,8 +136,9 @@ impl Inbox {
         let began = self.database.now().tick;
         let first = work.next;
         let mut next = first;
+        let batch = if work.alone { 1 } else { self.batch };
         for envelope in &envelopes[first..] {
-            let full = next - first >= self.batch;
+            let full = next - first >= batch;
             if full || next > first && self.is_over_time(began) {
                 break;
             }
@@ -162,7 +146,9 @@ impl Inbox {
             let outcome = match decided {
                 Decided::Outcome(outcome) => outcome,
                 Decided::Rewound(detail) => return Ok((Ended::Rewound(detail), false)),
-                Decided::Escaped => return Ok((Ended::Escaped(next), false)),
+                Decided::Escaped => {
+                    return Ok((Ended::Broken { index: next, why: ESCAPED.into() }, false));
+                }
             };
             if !matches!(outcome, Outcome::Applied(_))
                 && let Some(key) = envelope.key_hash()
@@ -179,7 +165,7 @@ impl Inbox {
         if writes {
             rows::count(connection, source.number, high, &verdicts)?;
         }
-        Ok((Ended::Committed { next }, writes))
+        Ok((Ended::Committed { next, high }, writes))
     }
 
     fn is_over_time(&self, began: Duration) -> bool {
@@ -297,8 +283,8 @@ impl Inbox {
             let detail = format!("no handler for topic {:?}", envelope.topic());
             return Ok(Decided::Outcome(Outcome::Refused { reason: "unhandled", detail }));
         };
-        let ran = if work.escaped.contains(&envelope.seq) {
-            Ran::Failed(Failure::retry(ESCAPED))
+        let ran = if let Some(why) = work.broken.get(&envelope.seq) {
+            Ran::Failed(Failure::retry(why.clone()))
         } else {
             match work.prepared.get(&envelope.seq) {
                 Some(Err(failure)) => Ran::Failed(failure.again()),

@@ -91,11 +91,17 @@ impl Inbox {
             Envelope { seq: 0, id, revision, fingerprint, attempt, after: 0, created_at_ms, parts };
         self.connect()?;
         let open = self.open.as_ref().expect("opened just now");
-        open.file_check(&self.database)?;
+        self.check_file()?;
         transaction::begin(&open.connection)?;
         let outcome = self.take_in(open, sender, horizon, &envelope);
         let committed = match outcome {
-            Ok(Some(outcome)) => open.gate.commit(&open.connection).map(|()| Some(outcome)),
+            Ok(Some(outcome)) => {
+                let committed = open.gate.commit_or_blame(&open.connection);
+                committed.map(|refused| {
+                    let refused = refused.err().map(|error| Failure::retry(error.to_string()));
+                    Some(refused.map_or(outcome, Outcome::Failed))
+                })
+            }
             other => {
                 // The connection is dropped, or the transaction is gone already.
                 let _ = transaction::rollback(&open.connection);

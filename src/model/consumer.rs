@@ -53,7 +53,7 @@ impl Consumer {
             }
         }
         self.registered = Some(incarnation);
-        Welcome::Registered { high: self.high }
+        Welcome::Registered { high: self.high, settled_to: self.settled.floor() }
     }
 
     /// `inbox::process::remember` and `store::inbox::settle`; says whether anything was new.

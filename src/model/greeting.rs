@@ -70,10 +70,10 @@ impl State {
         let Some(process) = &mut self.relays[relay] else { return };
         let Phase::Greeting(lane) = process.phase.clone() else { return };
         match welcome {
-            Welcome::Registered { high } if high > lane.sent_to() && rules.compare_high => {
+            Welcome::Registered { high, .. } if high > lane.sent_to() && rules.compare_high => {
                 self.halt(relay, "HALT: the consumer has seen more than was sent");
             }
-            Welcome::Registered { high } if high < lane.acked_to() => {
+            Welcome::Registered { high, .. } if high < lane.acked_to() => {
                 self.halt(relay, "HALT: the consumer has seen less than it acknowledged");
             }
             Welcome::Registered { .. } | Welcome::Stranger => process.phase = Phase::Running(lane),

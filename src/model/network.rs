@@ -89,8 +89,8 @@ impl Hash for Packet {
         match self {
             Self::Hello(_, greeting) => greeting.hash(state),
             Self::Fenced(_) | Self::Rewound(_) => {}
-            Self::Welcome(_, greeting, Welcome::Registered { high }) => {
-                (greeting, high).hash(state)
+            Self::Welcome(_, greeting, Welcome::Registered { high, settled_to }) => {
+                (greeting, high, settled_to).hash(state);
             }
             Self::Welcome(_, greeting, Welcome::Refused { registered }) => {
                 (greeting, registered).hash(state);

@@ -1,6 +1,7 @@
 //! Why a subscription is halted, and what a person can do about it.
 
 use crate::error::{Error, ErrorKind};
+use crate::id::Seq;
 
 /// The producer's store went back in time.
 pub(super) fn rewound(name: &str, detail: &str) -> Error {
@@ -21,14 +22,19 @@ pub(super) fn removed(name: &str) -> Error {
     )
 }
 
-/// The consumer's store went back in time.
-pub(super) fn consumer_rewound(name: &str, high: i64, acked_to: i64) -> Error {
+/// The consumer's store went back in time. Some places before `high` may be among what is lost (they
+/// were retried, or parked, and applied after the backup), so the advice names the one up to which
+/// nothing is.
+pub(super) fn consumer_rewound(name: &str, high: Seq, acked_to: Seq, settled_to: Seq) -> Error {
     Error::new(
         ErrorKind::ConsumerRewound,
         format!(
             "the consumer of {name:?} went back in time: it has seen place {high}, and had \
              acknowledged {acked_to}"
         ),
-        "a backup of the consumer was restored; deliver again what it lost with Operator::rewind",
+        format!(
+            "a backup of the consumer was restored; deliver again what it lost: stop the relay, \
+             call Operator::rewind({name:?}, {settled_to}), and start it"
+        ),
     )
 }

@@ -311,13 +311,13 @@ impl Served {
         };
         let name = &self.subscription.name;
         match welcome {
-            Welcome::Registered { high } if high > lane.sent_to() => {
+            Welcome::Registered { high, .. } if high > lane.sent_to() => {
                 let detail =
                     format!("the consumer has seen place {high}, we sent up to {}", lane.sent_to());
                 self.halt(rewound(name, &detail));
             }
-            Welcome::Registered { high } if high < lane.acked_to() => {
-                self.halt(consumer_rewound(name, high, lane.acked_to()));
+            Welcome::Registered { high, settled_to } if high < lane.acked_to() => {
+                self.halt(consumer_rewound(name, high, lane.acked_to(), settled_to));
             }
             Welcome::Registered { .. } | Welcome::Stranger => {
                 tracing::info!(

@@ -38,6 +38,17 @@ impl Gate {
         committed
     }
 
+    /// Commits, or says what the commit violates (a constraint that is deferred until then) and
+    /// rolls back: what was done in it is to blame, not the database.
+    pub(crate) fn commit_or_blame(&self, connection: &Connection) -> Result<Result<(), Error>> {
+        let Err(error) = self.commit(connection) else { return Ok(Ok(())) };
+        if !error.is_violation() {
+            return Err(error);
+        }
+        transaction::rollback(connection)?;
+        Ok(Err(error))
+    }
+
     /// Runs work without handlers in a transaction of its own.
     pub(crate) fn write<T>(
         &self,

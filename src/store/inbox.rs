@@ -50,6 +50,9 @@ pub(super) const ADMIT: &str = "INSERT INTO inbox_admitted \
 pub(super) const COUNT_SENDER: &str = "UPDATE inbox_sender SET floor_ms = ?2, \
     applied = applied + ?3, duplicates = duplicates + ?4, failed = failed + ?5, \
     conflicts = conflicts + ?6, stale = stale + ?7, unhandled = unhandled + ?8 WHERE sender = ?1";
+pub(super) const SENDERS: &str = "SELECT sender, name, floor_ms, applied, duplicates, failed, \
+    conflicts, stale, unhandled FROM inbox_sender WHERE consumer = ?1";
+pub(super) const COUNT_ADMITTED: &str = "SELECT count(*) FROM inbox_admitted WHERE sender = ?1";
 pub(super) const FORGET_IDS: &str = "DELETE FROM inbox_admitted WHERE (sender, id) IN \
     (SELECT sender, id FROM inbox_admitted WHERE sender = ?1 AND created_at_ms < ?2 \
     ORDER BY created_at_ms LIMIT 64)";
@@ -308,4 +311,35 @@ pub(crate) fn count_sender(
     ];
     run(connection, COUNT_SENDER, parameters, what)?;
     run(connection, FORGET_IDS, [sender, floor_ms], what).map(drop)
+}
+
+/// A sender's counters and the size of its memory.
+#[derive(Debug)]
+pub(crate) struct SenderStatsRow {
+    pub(crate) name: String,
+    pub(crate) floor_ms: i64,
+    pub(crate) verdicts: Verdicts,
+    pub(crate) remembered: i64,
+}
+
+pub(crate) fn senders(connection: &Connection, consumer: &str) -> Result<Vec<SenderStatsRow>> {
+    let what = "read the statistics of senders";
+    read_all(connection, SENDERS, [consumer], what, |row| {
+        let sender: i64 = row.get(0)?;
+        let mut count = connection.prepare_cached(COUNT_ADMITTED)?;
+        Ok(SenderStatsRow {
+            name: row.get(1)?,
+            floor_ms: row.get(2)?,
+            verdicts: Verdicts {
+                applied: row.get(3)?,
+                duplicates: row.get(4)?,
+                failed: row.get(5)?,
+                conflicts: row.get(6)?,
+                stale: row.get(7)?,
+                unhandled: row.get(8)?,
+                ..Verdicts::default()
+            },
+            remembered: count.query_row([sender], |row| row.get(0))?,
+        })
+    })
 }

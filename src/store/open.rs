@@ -99,14 +99,14 @@ impl FileIdentity {
 
     /// Fails when the path leads elsewhere by now.
     pub(crate) fn check(self, path: &Path) -> Result<()> {
-        if self.0.is_none() || self == Self::of(path) {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::Replaced,
-            format!("the database file {} was deleted or replaced while open", path.display()),
-            "nothing was written; stop, put the right file in place, and open it again",
-        ))
+        if self.0.is_none() || self == Self::of(path) { Ok(()) } else { Err(replaced(path)) }
+    }
+
+    /// Fails when the path leads nowhere by now: opening it would make a new, empty file, in the
+    /// way of whoever puts the right one there.
+    pub(crate) fn check_is_there(self, path: &Path) -> Result<()> {
+        let gone = self.0.is_some() && Self::of(path).0.is_none();
+        if gone { Err(replaced(path)) } else { Ok(()) }
     }
 }
 
@@ -145,6 +145,14 @@ fn try_open(database: &Database, role: Role) -> Result<Connection> {
         return Err(no_wal(database.path(), &durability.journal_mode));
     }
     Ok(connection)
+}
+
+fn replaced(path: &Path) -> Error {
+    Error::new(
+        ErrorKind::Replaced,
+        format!("the database file {} was deleted or replaced while open", path.display()),
+        "nothing was written; stop, put the right file in place, and open it again",
+    )
 }
 
 fn check_version() -> Result<()> {

@@ -51,6 +51,8 @@ const STATEMENTS: &[&str] = &[
     inbox::ADMITTED,
     inbox::ADMIT,
     inbox::COUNT_SENDER,
+    inbox::SENDERS,
+    inbox::COUNT_ADMITTED,
     inbox::FORGET_IDS,
     log::INSERT,
     log::SCHEDULE,

@@ -4,7 +4,7 @@ use crate::clock::Held;
 use crate::world::{World, capture, greet, insert, number, one, place, process, words};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use surehand::rusqlite::Connection;
+use surehand::rusqlite::{Connection, ErrorCode};
 use surehand::{Database, Effect, Failure, Inbox, Json, Message};
 
 /// What another connection sees of the effects while each handler runs.
@@ -31,6 +31,24 @@ fn many_messages_share_a_transaction_and_are_answered_after_its_commit() {
     processed.map(drop).unwrap();
     assert_eq!(*visible.lock().unwrap(), [0; 9], "one transaction");
     assert_eq!(at_the_first_answer, Some((9, 9)), "effect and memory are durable by then");
+}
+
+#[test]
+fn the_write_lock_is_held_before_the_first_handler_runs() {
+    let world = World::new();
+    let captured = world.captured([1]);
+    let store = world.store();
+    let mut inbox =
+        Inbox::open(world.store()).unwrap().on("n", move |effect: &Effect, n: Json<i64>| {
+            let other = Connection::open(&store)?;
+            other.busy_timeout(Duration::ZERO)?;
+            let begun = other.execute_batch("BEGIN IMMEDIATE");
+            let busy = begun.err().and_then(|error| error.sqlite_error_code());
+            assert_eq!(busy, Some(ErrorCode::DatabaseBusy));
+            insert(effect, n)
+        });
+    captured.greet(&mut inbox);
+    assert_eq!(words(&process(&mut inbox, &captured.all())), ["applied"]);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use surehand::transport::{
     Greeter, Hello, Local, Outcome, Request, Settler, Ticket, Transport, Welcome,
 };
 use surehand::{
-    Effect, Envelope, Failure, Inbox, Incarnation, Json, Message, MessageId, Outbox, Processed,
-    Ranges, Relay, Result, RetryPolicy, Seq, StoreId, Subscription, SubscriptionId,
+    Effect, Envelope, Error, Failure, Inbox, Incarnation, Json, Message, MessageId, Outbox,
+    Processed, Ranges, Relay, Result, RetryPolicy, Seq, StoreId, Subscription, SubscriptionId,
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -125,8 +125,29 @@ pub(crate) async fn deliver(shop: &Path, inbox: Inbox) {
 
 pub(crate) async fn deliver_over(shop: &Path, subscription: Subscription, inbox: Inbox) {
     let relay = Relay::open(shop).unwrap().subscribe(subscription, Local::new(inbox));
-    let done = tokio::time::timeout(Duration::from_secs(60), relay.run_until_idle()).await;
-    done.expect("the relay becomes idle").unwrap();
+    within(relay.run_until_idle()).await.unwrap();
+}
+
+/// The error that delivery halts with.
+#[track_caller]
+pub(crate) fn halts(shop: &Path, inbox: Inbox) -> impl Future<Output = Error> {
+    let relay = Relay::open(shop).unwrap().subscribe(eager(), Local::new(inbox));
+    async { within(relay.run_until_idle()).await.expect_err("the relay halts") }
+}
+
+/// What this comes to, in time.
+pub(crate) async fn within<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), work).await.expect("it ends in time")
+}
+
+/// Waits until this is so.
+pub(crate) async fn until(so: impl Fn() -> bool) {
+    within(async {
+        while !so() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
 }
 
 // ---- By hand ---------------------------------------------------------------------------------
@@ -196,7 +217,7 @@ impl Transport for Keeper {
     }
 
     fn hello(&self, _: Hello, greeter: Greeter) {
-        greeter.welcome(Welcome::Registered { high: 0 });
+        greeter.welcome(Welcome::Registered { high: 0, settled_to: 0 });
     }
 
     fn remembers(&self) -> bool {

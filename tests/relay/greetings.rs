@@ -52,7 +52,7 @@ fn an_old_welcome_is_no_answer_to_a_new_greeting() {
     let relay = shop.serve(main_line().ack_timeout(millis(300)), quiet);
     // The first hello is slow to be answered, and a second one is sent.
     let slow = next(&greeters);
-    next(&greeters).welcome(Welcome::Registered { high: 0 });
+    next(&greeters).welcome(Welcome::Registered { high: 0, settled_to: 0 });
     let (request, settler) = next_message(&received);
     settler.settle(request.envelopes[0].ticket(), Outcome::delivered());
     shop.until(|stats| stats.settled_to == 1);
@@ -60,8 +60,8 @@ fn an_old_welcome_is_no_answer_to_a_new_greeting() {
     // Another one was listened to for a moment.
     next_message(&received).1.fenced();
     let greeter = next(&greeters);
-    slow.welcome(Welcome::Registered { high: 0 });
-    greeter.welcome(Welcome::Registered { high: 1 });
+    slow.welcome(Welcome::Registered { high: 0, settled_to: 0 });
+    greeter.welcome(Welcome::Registered { high: 1, settled_to: 1 });
     let (request, settler) = next_message(&received);
     assert_eq!(request.envelopes[0].seq(), 2);
     settler.settle(request.envelopes[0].ticket(), Outcome::delivered());

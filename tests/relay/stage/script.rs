@@ -62,7 +62,7 @@ impl Transport for Script {
 
     fn hello(&self, hello: Hello, greeter: Greeter) {
         let high = self.high.load(Ordering::SeqCst);
-        let registered = Welcome::Registered { high };
+        let registered = Welcome::Registered { high, settled_to: 0 };
         let _ = hello;
         greeter.welcome(if self.remembers { registered } else { Welcome::Stranger });
     }
