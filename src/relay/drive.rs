@@ -261,7 +261,13 @@ impl Driver {
             self.listen(next, left);
         }
         self.engine.close();
-        while self.step(sinks)? == Next::Now {}
+        loop {
+            match self.step(sinks)? {
+                Next::Now => {}
+                next if self.engine.has_to_settle() => self.listen(next, POLL),
+                _ => break,
+            }
+        }
         self.engine.finish()
     }
 }

@@ -358,6 +358,12 @@ impl Engine {
         self.served.iter().filter_map(Served::lane).map(Lane::in_flight).sum()
     }
 
+    /// Whether something is known that is not written yet: others may have the lock first.
+    pub(super) fn has_to_settle(&mut self) -> bool {
+        let now = self.now();
+        self.served.iter_mut().filter_map(running).any(|lane| lane.must_settle(now))
+    }
+
     /// Whether nothing is left to deliver but what waits for a person.
     pub(super) fn is_idle(&self) -> bool {
         let idle = |served: &Served| match &served.phase {
