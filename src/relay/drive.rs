@@ -98,7 +98,8 @@ fn died() -> Error {
     Error::new(
         ErrorKind::Stopped,
         "the relay's thread panicked",
-        "this is a bug of surehand; nothing is lost, start the relay again",
+        "a transport that panics does this, or a bug of surehand; the panic's message says where. \
+         Nothing is lost: start the relay again",
     )
 }
 

@@ -109,13 +109,14 @@ impl Relay {
     /// [`ErrorKind::Rewound`], [`ErrorKind::ConsumerRewound`], or [`ErrorKind::NotFound`] for a
     /// subscription that was removed, when one is halted and a person has to decide. The others are
     /// served all the same: the error is logged when it happens, and returned when the relay ends,
-    /// which it does at once when no other is left. [`ErrorKind::Replaced`], or what
-    /// [`open`](Self::open) returns, at once.
+    /// which it does at once when no other is left. At once: [`ErrorKind::Replaced`],
+    /// [`ErrorKind::Stopped`] when a transport panics, or what [`open`](Self::open) returns.
     ///
     /// [`ErrorKind::Rewound`]: crate::ErrorKind::Rewound
     /// [`ErrorKind::ConsumerRewound`]: crate::ErrorKind::ConsumerRewound
     /// [`ErrorKind::NotFound`]: crate::ErrorKind::NotFound
     /// [`ErrorKind::Replaced`]: crate::ErrorKind::Replaced
+    /// [`ErrorKind::Stopped`]: crate::ErrorKind::Stopped
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<()> {
         let Self { engine, file, doorbells, drain } = self;
         drive::run(engine, file, doorbells, drain, Goal::Shutdown, shutdown).await

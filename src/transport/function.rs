@@ -73,8 +73,10 @@ impl Function {
                 continue;
             }
             let Ok(_permit) = self.permits.acquire().await else { return };
-            // On a task of its own, so that a panic is a failure of this message alone.
-            let outcome = match self.runtime.spawn((self.call)(envelope)).await {
+            // On a task of its own, so that a panic is a failure of this message alone; the call
+            // as well, which may panic before there is a future.
+            let call = Arc::clone(&self.call);
+            let outcome = match self.runtime.spawn(async move { call(envelope).await }).await {
                 Ok(Ok(())) => Outcome::delivered(),
                 Ok(Err(failure)) => Outcome::Failed(failure),
                 Err(panic) if panic.is_panic() => {

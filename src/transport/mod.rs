@@ -17,7 +17,8 @@ pub use settler::{Greeter, Settler};
 /// The way to the other side.
 ///
 /// Neither call may block: hand the work to a task or a thread. The settler may be used late and
-/// from any thread; dropping it says that nobody knows what became of the rest.
+/// from any thread; dropping it says that nobody knows what became of the rest. A call that panics
+/// ends the relay, with all its subscriptions.
 ///
 /// ```
 /// use std::sync::mpsc;

@@ -16,6 +16,7 @@ mod dropped;
 mod good_order;
 mod halted;
 mod locked;
+mod panics;
 mod replaced;
 mod shutdown;
 #[path = "../relay/stage/mod.rs"]

@@ -158,3 +158,29 @@ fn the_next_relay_starts_as_soon_as_one_has_ended() {
         assert_eq!(shop.stats("main").settled_to, number);
     }
 }
+
+/// Acknowledges everything at once.
+struct Eager;
+
+impl Transport for Eager {
+    fn deliver(&self, request: Request, settler: Settler) {
+        let tickets = request.envelopes.iter().map(|envelope| envelope.ticket());
+        settler.settle_all(tickets.map(|ticket| (ticket, Outcome::delivered())));
+    }
+}
+
+#[test]
+fn beside_others_who_write_it_writes_what_it_knows_all_the_same() {
+    let mut shop = Shop::open();
+    for round in 0..10 {
+        let relay = Running::start(shop.relay().subscribe(main_line(), Eager));
+        let until = Instant::now() + millis(60 + round);
+        while Instant::now() < until {
+            shop.put((0..50).map(plain));
+        }
+        relay.stop();
+        let stats = shop.stats("main");
+        let sent_to = shop.count("SELECT sent_to FROM outbox_subscription");
+        assert_eq!(stats.settled_to, sent_to, "in round {round}");
+    }
+}
