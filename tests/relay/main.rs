@@ -15,6 +15,7 @@ mod destination;
 mod failures;
 mod fan_out;
 mod greetings;
+mod idle;
 mod order;
 mod paused;
 mod redrive;
