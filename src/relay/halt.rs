@@ -22,9 +22,9 @@ pub(super) fn removed(name: &str) -> Error {
     )
 }
 
-/// The consumer's store went back in time. Some places before `high` may be among what is lost (they
-/// were retried, or parked, and applied after the backup), so the advice names the one up to which
-/// nothing is.
+/// The consumer's store went back in time. Some places before `high` may be among what is lost
+/// (they were retried, or parked, and applied after the backup), so the advice names the one up to
+/// which nothing is.
 pub(super) fn consumer_rewound(name: &str, high: Seq, acked_to: Seq, settled_to: Seq) -> Error {
     Error::new(
         ErrorKind::ConsumerRewound,

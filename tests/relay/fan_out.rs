@@ -162,6 +162,24 @@ fn one_that_is_detached_does_not_hold_the_log_and_goes_on_with_what_is_left() {
 }
 
 #[test]
+fn one_that_was_detached_and_is_the_only_one_goes_on_with_everything() {
+    let mut shop = Shop::open();
+    let (script, mut mail) = scripted();
+    let relay = shop.serve(main_line(), script);
+    eventually(|| shop.operator().bound("main", Some(2), None, WhenFull::Detach).ok())
+        .expect("the relay makes it");
+    shop.put((0..4).map(plain));
+    assert_eq!(shop.stats("main").state, SubscriptionState::Detached);
+    mail.stays_empty();
+    assert_eq!(shop.count(LOG), 4, "nobody was there to empty it");
+    shop.operator().bound("main", None, None, WhenFull::Refuse).unwrap();
+    shop.operator().resume("main").unwrap();
+    assert_eq!(mail.acknowledge(4), [0, 1, 2, 3]);
+    shop.until_the_log_has(0);
+    relay.stop();
+}
+
+#[test]
 fn a_new_one_begins_with_what_is_retained_or_with_what_comes_as_asked() {
     let mut shop = Shop::open();
     let (script, mut mail) = scripted();

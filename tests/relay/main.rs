@@ -16,6 +16,7 @@ mod failures;
 mod fan_out;
 mod faults;
 mod greetings;
+mod idle;
 mod order;
 mod paused;
 mod redrive;
