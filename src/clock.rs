@@ -72,7 +72,9 @@ pub(crate) fn wall_ms(time: SystemTime) -> WallMs {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A duration in whole milliseconds, as the database stores it.
+/// A duration in whole milliseconds, as the database stores it. `Duration::MAX` and its like count
+/// as some millions of years, so that a moment after one still is a number.
 pub(crate) fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+    const LONGEST: i64 = i64::MAX / 4;
+    i64::try_from(duration.as_millis()).unwrap_or(LONGEST).min(LONGEST)
 }

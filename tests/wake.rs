@@ -99,7 +99,7 @@ fn another_process_is_noticed_within_milliseconds_and_never_missed() {
         return;
     }
     // Where others steal the processor a pipe is late too: then that is the measure.
-    for _ in 0..3 {
+    for _ in 0..5 {
         let directory = tempfile::tempdir().unwrap();
         let (times, pipe) = latencies(&directory.path().join("shop.db"));
         let (p50, p99) = (times[MESSAGES / 2], times[MESSAGES * 99 / 100]);

@@ -191,7 +191,7 @@ impl Engine {
         let wakes = self.served.iter().filter_map(|served| served.wakes_at(now));
         let prunes = self.open.as_ref().and_then(|open| open.pruning.wakes_at(now));
         let due = self.open.as_ref().and_then(|open| open.next_due_ms);
-        let due = due.map(|due| now.tick + (due - now.wall_ms).max(0));
+        let due = due.map(|due| now.tick.saturating_add(due.saturating_sub(now.wall_ms).max(0)));
         match wakes.chain(due).chain(prunes).min() {
             Some(at) if at <= now.tick => Next::At(now.tick + 1),
             Some(at) => Next::At(at),

@@ -53,7 +53,8 @@ impl Pruning {
 
     /// When there will be, should nothing else happen.
     pub(super) fn wakes_at(&self, now: Moment) -> Option<TickMs> {
-        self.kept_until_ms.map(|until| now.tick + (until - now.wall_ms).max(0))
+        let left = |until: i64| until.saturating_sub(now.wall_ms).max(0);
+        self.kept_until_ms.map(|until| now.tick.saturating_add(left(until)))
     }
 
     /// Deletes a slice of what every subscription has settled and nobody wants to keep, until its
@@ -77,7 +78,8 @@ impl Pruning {
             None
         };
         let through = kept.map_or(slice, |(seq, _)| seq - 1);
-        self.kept_until_ms = kept.map(|(_, at_ms)| (at_ms + keep_ms).max(now.wall_ms + KEPT_MS));
+        self.kept_until_ms =
+            kept.map(|(_, at_ms)| at_ms.saturating_add(keep_ms).max(now.wall_ms + KEPT_MS));
         self.more = through == slice && slice < settled;
         if through <= from {
             return Ok(false);

@@ -82,4 +82,23 @@ mod tests {
         let part = held.as_secs_f64() / (now - start).as_secs_f64();
         assert!((0.19..0.21).contains(&part), "{part}");
     }
+
+    #[test]
+    fn beside_others_a_cycle_carries_what_fits_into_a_short_hold() {
+        let per_message = Duration::from_micros(5);
+        let mut share = Share::new();
+        let mut now = 1_000 * MS;
+        for _ in 0..200 {
+            let messages = share.most().min(1_024);
+            let held = MS / 10 + per_message * u32::try_from(messages).unwrap();
+            share.held(now, now + held, messages);
+            now += 10 * MS;
+        }
+        // 0.1 ms for the commit, and 5 us for each message: 120 make up 0.7 ms.
+        assert!((80..=128).contains(&share.most()), "{}", share.most());
+        share.held(now, now + 100 * MS, 32);
+        assert_eq!(share.most(), FEWEST, "a slow disk alone stops nobody");
+        share.alone();
+        assert_eq!(share.most(), MOST);
+    }
 }

@@ -17,8 +17,9 @@ pub(super) const YOUNGER: &str = "SELECT seq, created_at_ms FROM outbox_message 
     WHERE seq > ?1 AND seq <= ?2 AND created_at_ms > ?3 \
     AND typeof(created_at_ms) IN ('integer', 'real') ORDER BY seq LIMIT 1";
 
-/// Places between two looks at the time: a few milliseconds, should all hold the largest payload.
-const PRUNED_AT_ONCE: Seq = 8;
+/// Places before the first look at the time: a few milliseconds, should all hold the largest
+/// payload. As long as there is time, twice as many come before the next.
+const PRUNED_AT_FIRST: Seq = 8;
 
 /// Up to where the log has been emptied.
 pub(crate) fn pruned_to(connection: &Connection) -> Result<Seq> {
@@ -35,11 +36,11 @@ pub(crate) fn settled(
     is_over: impl Fn() -> bool,
 ) -> Result<Seq> {
     let what = "prune the log";
-    let mut done = after;
+    let (mut done, mut most) = (after, PRUNED_AT_FIRST);
     while done < through && (done == after || !is_over()) {
-        let next = through.min(done + PRUNED_AT_ONCE);
+        let next = through.min(done + most);
         run(connection, PRUNE, [done, next], what)?;
-        done = next;
+        (done, most) = (next, 2 * most);
     }
     run(connection, SET_PRUNED_TO, [done], what)?;
     Ok(done)

@@ -5,6 +5,7 @@
 
 use super::{Again, Lane, Moment, State, Trouble};
 use crate::id::{MessageId, Seq};
+use crate::limits::ERROR_BYTES;
 use crate::store::delivery::{Change, Standing};
 use crate::transport::{Answer, Outcome};
 
@@ -26,10 +27,11 @@ impl Lane {
             }
             Outcome::Failed(_) | Outcome::Refused { .. } | Outcome::Blocked if !current => {
                 self.tally.fenced_nacks += 1;
+                self.settle_soon(now);
             }
             Outcome::Blocked => self.land(ticket.seq, true, Again::Blocked, now),
             Outcome::Failed(failure) => {
-                let error = failure.text();
+                let error = kept(failure.text());
                 if failure.is_permanent() {
                     self.refused(ticket.seq, "refused by the handler", error, now);
                 } else {
@@ -37,7 +39,9 @@ impl Lane {
                     self.failed(ticket.seq, delay, error, now);
                 }
             }
-            Outcome::Refused { reason, detail } => self.refused(ticket.seq, reason, detail, now),
+            Outcome::Refused { reason, detail } => {
+                self.refused(ticket.seq, reason, kept(detail), now);
+            }
             Outcome::Unknown if current => self.land(ticket.seq, false, Again::Timeout, now),
             Outcome::Unknown => {}
         }
@@ -143,13 +147,12 @@ impl Lane {
                 self.tally.late_acks += 1;
                 self.change(Change::LateAck { seq, id }, now);
             } else {
-                self.tally.unknown_acks += 1;
+                self.count_unknown(now);
             }
             return;
         };
         if known_id != id {
-            self.tally.unknown_acks += 1;
-            return;
+            return self.count_unknown(now);
         }
         if matches!(state, State::Acked { .. }) {
             return;
@@ -177,6 +180,11 @@ impl Lane {
         self.settle_soon(now);
     }
 
+    fn count_unknown(&mut self, now: Moment) {
+        self.tally.unknown_acks += 1;
+        self.settle_soon(now);
+    }
+
     pub(super) fn change(&mut self, change: Change, now: Moment) {
         self.changes.push(change);
         self.settle_soon(now);
@@ -185,4 +193,14 @@ impl Lane {
     pub(super) fn settle_soon(&mut self, now: Moment) {
         self.settle_by.get_or_insert(now.tick + SETTLE_WITHIN_MS);
     }
+}
+
+/// What is kept of what was said.
+fn kept(mut text: String) -> String {
+    let mut end = text.len().min(ERROR_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text
 }

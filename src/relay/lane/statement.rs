@@ -29,6 +29,8 @@ pub(super) struct Statements {
     carried: BTreeMap<u64, Ranges>,
     skips: BTreeSet<Seq>,
     due: Option<TickMs>,
+    /// After one that was not confirmed the next one waits, however urgent it is.
+    rest_until: TickMs,
 }
 
 impl Statements {
@@ -39,6 +41,7 @@ impl Statements {
             carried: BTreeMap::new(),
             skips: if wanted { skips.into_iter().collect() } else { BTreeSet::new() },
             due: None,
+            rest_until: TickMs::MIN,
         }
     }
 
@@ -76,6 +79,7 @@ impl Statements {
     pub(super) fn confirmed(&mut self, request: u64) -> Vec<Seq> {
         let Some(stated) = self.carried.remove(&request) else { return Vec::new() };
         self.unconfirmed.subtract(&stated);
+        self.rest_until = TickMs::MIN;
         let known: Vec<Seq> =
             self.skips.iter().copied().filter(|seq| stated.contains(*seq)).collect();
         for seq in &known {
@@ -84,10 +88,10 @@ impl Statements {
         known
     }
 
-    /// This request got no confirmation: what it carried is stated again.
+    /// This request got no confirmation: what it carried is stated again, after a rest.
     pub(super) fn lost(&mut self, request: u64, now: TickMs) {
         if self.carried.remove(&request).is_some() {
-            self.due.get_or_insert(now + LONGEST_WAIT_MS);
+            self.rest(now);
         }
     }
 
@@ -95,20 +99,28 @@ impl Statements {
     pub(super) fn all_lost(&mut self, now: TickMs) {
         if !self.carried.is_empty() {
             self.carried.clear();
-            self.due.get_or_insert(now + LONGEST_WAIT_MS);
+            self.rest(now);
         }
+    }
+
+    fn rest(&mut self, now: TickMs) {
+        self.rest_until = now + LONGEST_WAIT_MS;
+        self.due.get_or_insert(self.rest_until);
     }
 
     /// Whether a request without messages should go, to tell what is settled.
     pub(super) fn is_due(&self, now: TickMs) -> bool {
-        let urgent = !self.skips.is_empty() || self.standpoint() == Standpoint::Behind;
-        self.carried.is_empty()
-            && !self.unconfirmed.is_empty()
-            && (urgent || self.due.is_some_and(|due| due <= now))
+        self.due().is_some_and(|due| due <= now)
     }
 
+    /// When a request without messages should go; none while one is under way.
     pub(super) fn due(&self) -> Option<TickMs> {
-        if self.carried.is_empty() && !self.unconfirmed.is_empty() { self.due } else { None }
+        if !self.carried.is_empty() || self.unconfirmed.is_empty() {
+            return None;
+        }
+        let urgent = !self.skips.is_empty() || self.standpoint() == Standpoint::Behind;
+        let due = if urgent { Some(TickMs::MIN) } else { self.due };
+        due.map(|due| due.max(self.rest_until))
     }
 
     /// Whether the consumer has confirmed all that is settled, or will soon.
@@ -126,7 +138,8 @@ impl Statements {
 impl Statements {
     /// Every moment it remembers, for the model, in which time stands still.
     pub(super) fn freeze(&mut self, instant: impl Fn(TickMs) -> TickMs) {
-        self.due = self.due.map(instant);
+        self.due = self.due.map(&instant);
+        self.rest_until = instant(self.rest_until);
     }
 
     /// The requests whose confirmation is awaited.

@@ -4,11 +4,11 @@ use super::{Batch, Lane, Moment, Wants};
 use crate::failure::Failure;
 use crate::handoff::{Outcome, Ticket};
 use crate::id::{Fingerprint, Incarnation, KeyHash, MessageId, Seq, SubscriptionId};
-use crate::limits::STATED_RANGES;
+use crate::limits::{ERROR_BYTES, STATED_RANGES};
 use crate::message::Parts;
 use crate::relay::settings::Settings;
 use crate::retry::RetryPolicy;
-use crate::store::delivery::{Counts, ExceptionRow, Standing};
+use crate::store::delivery::{Change, Counts, ExceptionRow, Standing};
 use crate::store::log::{Content, LogRow};
 use crate::store::subscription::{Bound, Doubt, Outage, SubscriptionRow, SubscriptionState};
 use crate::transport::Answer;
@@ -48,6 +48,8 @@ struct Stands<'a> {
     waiting: &'a [Seq],
     parked: &'a [Seq],
     dead: &'a [Seq],
+    /// The consumer has not confirmed them.
+    skipped: &'a [Seq],
     /// A process died, with all that waits under way.
     crashed: bool,
 }
@@ -58,6 +60,7 @@ struct Served {
     now: Moment,
     /// All that was stated to be settled.
     stated: Ranges,
+    last_request: u64,
 }
 
 impl Served {
@@ -105,10 +108,12 @@ impl Served {
         let waiting = stands.waiting.iter().map(exception(Standing::Waiting));
         let parked = stands.parked.iter().map(exception(Standing::Parked));
         let dead = stands.dead.iter().map(exception(Standing::Dead));
-        let exceptions = waiting.chain(parked).chain(dead).collect();
+        let skipped = stands.skipped.iter().map(exception(Standing::Skipped));
+        let exceptions = waiting.chain(parked).chain(dead).chain(skipped).collect();
         let crashed = stands.crashed;
-        let lane = Lane::open(settings, &row, exceptions, Vec::new(), crashed, moment(NOW));
-        Self { lane, last: stands.last, now: moment(NOW), stated: Ranges::new() }
+        let skips = stands.skipped.to_vec();
+        let lane = Lane::open(settings, &row, exceptions, skips, crashed, moment(NOW));
+        Self { lane, last: stands.last, now: moment(NOW), stated: Ranges::new(), last_request: 0 }
     }
 
     /// Nobody answers in time, and the wait after that is over.
@@ -130,6 +135,7 @@ impl Served {
         }
         let Some(sending) = self.lane.plan(batch, now).send else { return Vec::new() };
         self.stated.union(&sending.statement);
+        self.last_request = sending.request;
         sending.envelopes.iter().map(|one| (one.seq, one.after)).collect()
     }
 
@@ -221,6 +227,7 @@ fn a_statement_that_nobody_listened_to_goes_again() {
         served.cycle();
         assert!(served.stated.contains(1));
         served.lane.fenced(served.now);
+        served.now = moment(served.now.tick + 1_000);
     }
 }
 
@@ -239,4 +246,46 @@ fn messages_wait_for_a_statement_that_takes_several_requests() {
     }
     assert_eq!(served.cycle(), [(FAR, 0)]);
     assert_eq!(served.stated.len(), dead.len(), "all that is settled");
+}
+
+#[test]
+fn a_statement_that_is_not_confirmed_is_not_repeated_at_once_however_urgent() {
+    let mut served = Served::open(&Stands { last: 2, skipped: &[1], ..Stands::default() });
+    let mut sent = 0;
+    for _ in 0..100 {
+        served.stated = Ranges::new();
+        served.cycle();
+        sent += usize::from(served.stated.contains(1));
+        // The consumer answers what came with it, and says nothing of the statement.
+        served.answer(2, 1, Outcome::delivered());
+        served.lane.closed(served.last_request, None, served.now);
+    }
+    assert_eq!(sent, 1);
+    let second = moment(served.now.tick + 1_000);
+    assert!(served.lane.wakes_at(served.now).is_some_and(|at| at <= second.tick));
+    served.now = second;
+    served.cycle();
+    assert!(served.stated.contains(1));
+}
+
+#[test]
+fn a_long_error_is_kept_in_part_and_never_cut_within_a_letter() {
+    let mut served = Served::open(&Stands { last: 1, ..Stands::default() });
+    served.cycle();
+    let detail = format!("x{}", "\u{e4}".repeat(ERROR_BYTES));
+    served.answer(1, 1, Outcome::Refused { reason: "conflict", detail });
+    let plan = served.lane.plan(Batch::default(), served.now);
+    let Some(Change::Bury { error: Some(error), .. }) = plan.changes.first() else {
+        panic!("{:?}", plan.changes)
+    };
+    assert_eq!(error.len(), ERROR_BYTES - 1);
+}
+
+#[test]
+fn a_time_to_answer_without_end_is_one() {
+    let mut served = Served::open(&Stands { last: 1, ..Stands::default() });
+    served.lane.settings.ack_timeout_ms = crate::clock::millis(Duration::MAX);
+    assert_eq!(served.cycle(), [(1, 0)]);
+    served.hears_nothing();
+    assert_eq!(served.lane.in_flight(), 1);
 }
