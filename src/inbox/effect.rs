@@ -14,7 +14,27 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 ///
 /// Derefs to the [`Connection`]. The transaction is not the handler's to end: a `COMMIT` is
 /// refused, and after a `ROLLBACK` nothing of the batch counts. What a handler enqueues here is
-/// committed with its effect.
+/// committed with its effect:
+///
+/// ```
+/// use surehand::{Effect, Inbox, Json, Message, Outbox};
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("warehouse.db");
+///
+/// let outbox = Outbox::open(&path)?; // in the consumer's own database
+/// let warehouse = Inbox::open(&path)?.on("order.placed", move |tx: &Effect, order: Json<i64>| {
+///     tx.execute("UPDATE stock SET reserved = reserved + 1", [])?;
+///     // Its failure undoes this part alone, and the order is taken all the same.
+///     let noted = tx.savepoint(|tx| {
+///         tx.execute("INSERT INTO note (attempt) VALUES (?1)", [tx.envelope().attempt()])?;
+///         Ok(())
+///     });
+///     let topic = if noted.is_ok() { "order.reserved" } else { "order.unnoted" };
+///     outbox.enqueue(tx, Message::new(topic).key(*order).json(&*order)?)?;
+///     Ok(())
+/// });
+/// # Ok::<(), surehand::Error>(())
+/// ```
 pub struct Effect<'a> {
     connection: &'a Connection,
     envelope: &'a Envelope,

@@ -92,6 +92,22 @@ pub struct Replaced {
 }
 
 /// The dead letters of one subscription.
+///
+/// ```
+/// # fn mend(operator: &mut surehand::Operator) -> Result<(), surehand::Error> {
+/// let mut letters = operator.dead_letters("billing")?;
+/// for letter in letters.list(0, 100)? {
+///     match letter.reason.as_str() {
+///         // The handler was mended: once more, with failures counted from zero.
+///         "too many failures" | "unhandled" => letters.redrive(&letter)?,
+///         // Nobody wants it any more. Its key goes on.
+///         "expired" => letters.skip(&letter)?,
+///         _ => println!("{} {}: {:?}", letter.seq, letter.reason, letter.last_error),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct DeadLetters<'a> {
     operator: &'a mut Operator,

@@ -16,6 +16,19 @@ const PREPARING: usize = 32;
 /// Delivers into an [`Inbox`] of this process, on a thread of its own.
 ///
 /// Subscribes to the topics the inbox has handlers for.
+///
+/// ```
+/// use surehand::{Effect, Inbox, Json, Relay, Subscription, transport::Local};
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let (shop, store) = (directory.path().join("shop.db"), directory.path().join("store.db"));
+///
+/// let inbox = Inbox::open(&store)?.on("order.placed", |tx: &Effect, order: Json<i64>| {
+///     tx.execute("INSERT INTO shipment (order_id) VALUES (?1)", [*order])?;
+///     Ok(())
+/// });
+/// let relay = Relay::open(&shop)?.subscribe(Subscription::new("warehouse"), Local::new(inbox));
+/// # Ok::<(), surehand::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct Local {
