@@ -1,7 +1,7 @@
 //! The wall clock is set back or forth by a year beside a running relay. What was promised as a
 //! wait takes as long as it was to take; what was promised as a time of day follows the clock.
 
-use super::stage::{Mail, Running, Shop, keyed, main_line, millis, plain, quick, scripted};
+use super::stage::{Mail, Running, Shop, keyed, main_line, plain, quick, scripted};
 use std::time::Duration;
 use surehand::RetryPolicy;
 

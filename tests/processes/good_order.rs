@@ -1,8 +1,6 @@
 //! Relays that end in good order, at whatever moment: no message is suspected of having ended them.
 
-use super::stage::{
-    Mail, Running, Shop, eventually, keyed, main_line, millis, plain, quick, scripted,
-};
+use super::stage::{Running, Shop, keyed, main_line, millis, plain, quick, scripted};
 use surehand::Transport;
 use surehand::rusqlite::Connection;
 use surehand::transport::{Greeter, Hello, Request, Settler};

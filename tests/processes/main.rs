@@ -7,7 +7,7 @@
     clippy::disallowed_methods,
     reason = "tests wait for other threads and processes, and measure them, by the real clock"
 )]
-#![allow(dead_code, unused_imports, reason = "the stage has more than is played here")]
+#![allow(dead_code, reason = "the stage is shared with tests/relay")]
 
 mod child;
 mod clock;

@@ -1,14 +1,12 @@
 //! The database file is deleted or exchanged under a running relay: it ends, and leaves whatever
 //! lies there now alone.
 
-use super::stage::{
-    Hands, Mail, PATIENCE, Running, Shelf, Shop, main_line, millis, plain, scripted,
-};
+use super::stage::{Mail, Running, Shop, main_line, millis, plain, scripted};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use surehand::rusqlite::Connection;
-use surehand::{Database, ErrorKind, Relay};
+use surehand::{ErrorKind, Relay};
 
 fn with(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();

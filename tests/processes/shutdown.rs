@@ -1,16 +1,14 @@
 //! A relay that is asked to stop: it claims nothing more, waits for answers, writes what it knows,
 //! lets go of the lock, and closes the database last.
 
-use super::stage::{
-    PATIENCE, Running, Shelf, Shop, eventually, main_line, millis, plain, quick, scripted,
-};
+use super::stage::{Running, Shop, main_line, millis, plain, scripted};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use surehand::rusqlite::{Connection, TransactionBehavior};
 use surehand::transport::{Outcome, Request, Settler};
-use surehand::{ErrorKind, Message, Outbox, Relay, RetryPolicy, Transport};
+use surehand::{Outbox, Relay, Transport};
 
 /// Who waits so long for answers is seen to hang.
 pub(crate) const FOR_EVER: Duration = Duration::MAX;

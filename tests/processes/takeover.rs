@@ -3,9 +3,9 @@
 
 use super::child::{self, Child};
 use super::stage::{
-    A_WHILE, PATIENCE, Running, Shelf, Shop, eventually, keyed, main_line, millis, plain, scripted,
+    A_WHILE, Running, Shelf, Shop, eventually, keyed, main_line, millis, plain, scripted,
 };
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use surehand::{Relay, Subscription};
 
 const TAKEOVERS: usize = 10;

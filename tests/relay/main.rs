@@ -7,7 +7,7 @@
     clippy::disallowed_methods,
     reason = "tests wait for other threads and processes, and measure them, by the real clock"
 )]
-#![allow(dead_code, unused_imports, reason = "helpers are shared by plays to come")]
+#![allow(dead_code, reason = "the stage is shared with tests/processes")]
 
 mod acknowledgements;
 mod crowd;

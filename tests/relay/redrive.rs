@@ -1,6 +1,6 @@
 //! Dead letters that are delivered again: one, some, or all, and what is kept of their past.
 
-use super::stage::{Shop, keyed, main_line, millis, plain, quick, scripted};
+use super::stage::{Shop, keyed, main_line, plain, quick, scripted};
 use surehand::ErrorKind;
 use surehand::limits::HISTORY_ENTRIES;
 

@@ -2,8 +2,8 @@
 //! of which exactly one is applied.
 
 use super::stage::{
-    PATIENCE, Parcel, Porter, Running, Shelf, Shop, eventually, keyed, main_line, millis, plain,
-    porter, scripted,
+    PATIENCE, Parcel, Porter, Running, Shelf, Shop, eventually, keyed, main_line, plain, porter,
+    scripted,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use surehand::limits::PAYLOAD_BYTES;

@@ -1,11 +1,11 @@
 //! What stays in the log, for how long, and that emptying it is in nobody's way.
 
 use super::stage::{
-    Running, Shop, eventually, keyed, main_line, main_line_named, millis, plain, quick, scripted,
+    Running, Shop, eventually, keyed, main_line, main_line_named, plain, quick, scripted,
 };
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use surehand::{Message, Start, Subscription};
+use surehand::{Message, Start};
 
 const LOG: &str = "SELECT count(*) FROM outbox_message";
 const HOUR: Duration = Duration::from_secs(3_600);

@@ -1,13 +1,13 @@
 //! A dead letter that is skipped: settled without an effect, and what the consumer knows of it.
 
 use super::stage::{
-    Mail, PATIENCE, Parcel, Porter, Running, Shelf, Shop, eventually, keyed, main_line, millis,
-    plain, porter, scripted, scripted_inbox,
+    Mail, PATIENCE, Parcel, Porter, Running, Shelf, Shop, eventually, keyed, main_line, plain,
+    porter, scripted, scripted_inbox,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use surehand::operator::{DeadLetter, Skip, SkipState};
-use surehand::{ErrorKind, Failure, Subscription};
+use surehand::{ErrorKind, Failure};
 
 impl Shop {
     fn skip(&self, letter: &DeadLetter) {

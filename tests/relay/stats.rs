@@ -6,7 +6,7 @@ use super::stage::{
 };
 use std::time::Duration;
 use surehand::operator::SubscriptionStats;
-use surehand::{Failure, Inbox, MessageId, SubscriptionState};
+use surehand::{Failure, MessageId, SubscriptionState};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const MINUTE: Duration = Duration::from_secs(60);

@@ -5,10 +5,13 @@ mod porter;
 mod script;
 mod shelf;
 
-pub(crate) use clock::Hands;
-pub(crate) use porter::{Parcel, Porter, porter};
-pub(crate) use script::{Letter, Mail, Script, scripted, scripted_inbox};
-pub(crate) use shelf::Shelf;
+#[allow(unused_imports, reason = "two binaries play here, each with a part of it")]
+pub(crate) use self::{
+    clock::Hands,
+    porter::{Parcel, Porter, porter},
+    script::{Letter, Mail, scripted, scripted_inbox},
+    shelf::Shelf,
+};
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
