@@ -2,10 +2,9 @@
 //! of which exactly one is applied.
 
 use super::stage::{
-    PATIENCE, Parcel, Porter, Running, Shelf, Shop, eventually, keyed, main_line, plain, porter,
-    scripted,
+    PATIENCE, Running, Shelf, Shop, eventually, keyed, main_line, plain, scripted,
+    with_a_copy_under_way,
 };
-use std::sync::atomic::{AtomicBool, Ordering};
 use surehand::limits::PAYLOAD_BYTES;
 use surehand::operator::{DeadLetter, Replaced};
 use surehand::{ErrorKind, Failure, Message, Result};
@@ -186,24 +185,6 @@ fn what_is_not_dead_any_more_or_not_valid_is_not_replaced() {
     assert_eq!(settled.kind(), ErrorKind::NotFound);
     assert_eq!(shop.applied_revision(), (1, 1));
     relay.stop();
-}
-
-/// A copy of the only message is under way, and another one was refused for good.
-fn with_a_copy_under_way(shop: &mut Shop, shelf: &Shelf) -> (Running, Porter, Parcel, DeadLetter) {
-    shop.put([plain(1)]);
-    let refused = AtomicBool::new(false);
-    // Refused once, and applied whenever another copy comes.
-    let (door, porter) = porter(shelf.inbox(move |_| match refused.swap(true, Ordering::SeqCst) {
-        true => Ok(()),
-        false => Err(Failure::permanent("no such customer")),
-    }));
-    let relay = shop.serve(main_line(), door);
-    let first = porter.next();
-    shop.clock.pass(PATIENCE);
-    let second = porter.next();
-    porter.let_in(&second);
-    let letter = shop.dead(1).remove(0);
-    (relay, porter, first, letter)
 }
 
 #[test]

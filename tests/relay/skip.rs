@@ -1,8 +1,8 @@
 //! A dead letter that is skipped: settled without an effect, and what the consumer knows of it.
 
 use super::stage::{
-    Mail, PATIENCE, Parcel, Porter, Running, Shelf, Shop, eventually, keyed, main_line, plain,
-    porter, scripted, scripted_inbox,
+    Mail, PATIENCE, Running, Shelf, Shop, eventually, keyed, main_line, plain, scripted,
+    scripted_inbox, with_a_copy_under_way,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -149,27 +149,6 @@ fn an_acknowledgement_after_the_skip_says_that_it_was_applied() {
     let stats = shop.until(|stats| stats.late_acks == 1);
     assert_eq!((stats.delivered, stats.dead, stats.unconfirmed_skips), (0, 0, 0));
     relay.stop();
-}
-
-/// Two copies of the only message are under way, and the second one is refused for good.
-fn with_a_copy_under_way(shop: &mut Shop, shelf: &Shelf) -> (Running, Porter, Parcel, DeadLetter) {
-    shop.put([plain(1)]);
-    let refused = AtomicBool::new(false);
-    // Refused once, and applied whenever another copy comes.
-    let (door, porter) = porter(shelf.inbox(move |_| {
-        if refused.swap(true, Ordering::SeqCst) {
-            Ok(())
-        } else {
-            Err(Failure::permanent("no such customer"))
-        }
-    }));
-    let relay = shop.serve(main_line(), door);
-    let first = porter.next();
-    shop.clock.pass(PATIENCE);
-    let second = porter.next();
-    porter.let_in(&second);
-    let letter = shop.dead(1).remove(0);
-    (relay, porter, first, letter)
 }
 
 #[test]

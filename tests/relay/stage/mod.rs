@@ -8,7 +8,7 @@ mod shelf;
 #[allow(unused_imports, reason = "two binaries play here, each with a part of it")]
 pub(crate) use self::{
     clock::Hands,
-    porter::{Parcel, Porter, porter},
+    porter::{Parcel, Porter, porter, with_a_copy_under_way},
     script::{Letter, Mail, scripted, scripted_inbox},
     shelf::Shelf,
 };

@@ -1,11 +1,13 @@
 //! A transport that ends in a real inbox, with somebody at its door: the test lets each request in
 //! when it likes, twice if it likes, and passes the answers on when it likes.
 
-use super::PATIENCE;
+use super::{PATIENCE, Running, Shelf, Shop, main_line, plain};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
+use surehand::operator::DeadLetter;
 use surehand::transport::{Applied, Greeter, Hello, Outcome, Request, Settler, Ticket};
-use surehand::{Inbox, Processed, Ranges, SourceStats, Transport};
+use surehand::{Failure, Inbox, Processed, Ranges, SourceStats, Transport};
 
 /// The relay's end. Hellos are answered by the inbox at once, unless its door is held shut.
 pub(crate) struct Door {
@@ -154,4 +156,25 @@ impl Answers {
         assert_eq!(self.processed, Processed::Fenced);
         assert!(self.answers.is_empty());
     }
+}
+
+/// A copy of the only message is under way, and another one was refused for good.
+pub(crate) fn with_a_copy_under_way(
+    shop: &mut Shop,
+    shelf: &Shelf,
+) -> (Running, Porter, Parcel, DeadLetter) {
+    shop.put([plain(1)]);
+    let refused = AtomicBool::new(false);
+    // Refused once, and applied whenever another copy comes.
+    let (door, porter) = porter(shelf.inbox(move |_| match refused.swap(true, Ordering::SeqCst) {
+        true => Ok(()),
+        false => Err(Failure::permanent("no such customer")),
+    }));
+    let relay = shop.serve(main_line(), door);
+    let first = porter.next();
+    shop.clock.pass(PATIENCE);
+    let second = porter.next();
+    porter.let_in(&second);
+    let letter = shop.dead(1).remove(0);
+    (relay, porter, first, letter)
 }
