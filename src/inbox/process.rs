@@ -254,7 +254,8 @@ impl Inbox {
             let row = rows::seen_at(memory.connection, memory.source, seen.seq)?;
             applied.revision = Some(seen.revision);
             applied.reply = row.and_then(|row| row.reply);
-            if seen.seq != envelope.seq {
+            let again = || rows::seen_at(memory.connection, memory.source, envelope.seq);
+            if seen.seq != envelope.seq && again()?.is_none() {
                 let row = SeenRow {
                     seq: envelope.seq,
                     id: seen.id,

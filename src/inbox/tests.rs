@@ -1,14 +1,16 @@
 //! A message that is damaged on its way: from the relay to the inbox, through a transport that
 //! flips a bit.
 
-use super::{Effect, Inbox, SourceStats};
+use super::{Effect, Inbox, Processed, SourceStats};
 use crate::handoff::{Hello, Request};
-use crate::message::{Json, Message};
+use crate::id::{Incarnation, MessageId, StoreId, SubscriptionId};
+use crate::message::{Envelope, Json, Message, Parts, fingerprint};
 use crate::operator::Operator;
 use crate::outbox::Outbox;
 use crate::relay::{Relay, Subscription};
 use crate::retry::RetryPolicy;
 use crate::transport::{Greeter, Local, Settler, Transport};
+use crate::watermark::Ranges;
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -119,4 +121,30 @@ async fn a_message_damaged_every_time_is_never_run_and_dies_like_any_that_fails(
     assert_eq!((dead[0].seq, &*dead[0].reason), (2, "too many failures"));
     let said = dead[0].last_error.as_deref();
     assert_eq!(said, Some("the content does not match its checksum"));
+}
+
+#[test]
+fn an_id_at_two_places_may_come_again_at_both() {
+    let world = world();
+    let mut inbox = world.inbox();
+    let effects = Connection::open(world.path("store.db")).unwrap();
+    effects.execute_batch("CREATE TABLE effect (n INTEGER)").unwrap();
+    let (store, subscription) = (StoreId::from_bytes([1; 16]), SubscriptionId::from_bytes([2; 16]));
+    let incarnation = Incarnation { epoch: 1, nonce: 1 };
+    let _ = inbox.hello(&Hello { store, subscription, incarnation }).unwrap();
+    let id = MessageId::from_bytes([7; 16]);
+    let (topic, payload) = ("n".into(), b"1".to_vec());
+    let parts = Parts { topic, key: None, headers: None, content_type: None, payload };
+    let fingerprint = fingerprint(id, &parts);
+    let (revision, attempt, after, created_at_ms) = (0, 1, 0, 0);
+    let first =
+        Envelope { seq: 1, id, revision, fingerprint, attempt, after, created_at_ms, parts };
+    let second = Envelope { seq: 2, ..first.clone() };
+    let envelopes = vec![first, second];
+    let settled = Ranges::new();
+    let request = Request { store, subscription, incarnation, settled, envelopes };
+    for _ in 0..2 {
+        assert_eq!(inbox.process(&request, &mut |_, _| {}).unwrap(), Processed::All);
+    }
+    assert_eq!(world.numbers(EFFECTS), [1]);
 }

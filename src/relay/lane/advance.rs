@@ -15,6 +15,7 @@ impl Lane {
                 break;
             }
             let (seq, flight) = first.remove_entry();
+            self.stalled = false;
             self.window_bytes -= flight.bytes as usize;
             self.tally.settled_bytes += i64::from(flight.bytes);
             if let Some(key) = flight.key {
@@ -41,6 +42,7 @@ impl Lane {
             settled.insert(seq, seq);
             if exception.standing == Standing::Skipped {
                 skipped_through = seq;
+                self.stalled = false;
                 continue;
             }
             if let Some(key) = exception.key {

@@ -151,6 +151,11 @@ impl Lane {
         } else {
             lane.doubt_row = Doubt::default();
         }
+        // A skip is stated, and the consumer remembers how far it was told: no further than what
+        // is recorded as sent, or the next greeting would take the store for a rewound one.
+        if let Some(skipped) = lane.done.last() {
+            lane.sent_to = lane.sent_to.max(*skipped);
+        }
         let settled = lane.settled_by_the_store();
         lane.statements.begin(settled);
         lane

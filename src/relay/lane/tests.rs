@@ -289,3 +289,42 @@ fn a_time_to_answer_without_end_is_one() {
     served.hears_nothing();
     assert_eq!(served.lane.in_flight(), 1);
 }
+
+#[test]
+fn what_is_stated_is_never_beyond_what_is_recorded_as_sent() {
+    let mut served = Served::open(&Stands { last: 2, skipped: &[2], ..Stands::default() });
+    assert_eq!(served.cycle(), [(1, 0)]);
+    assert!(served.stated.contains(2));
+    assert!(served.stated.last() <= served.lane.written().sent_to);
+}
+
+#[test]
+fn a_stall_at_the_bound_ends_with_its_cause() {
+    let mut served = Served::open(&Stands { last: 1, dead: &[4], ..Stands::default() });
+    served.lane.settings.max_exceptions = 1;
+    assert_eq!(served.cycle(), [(1, 0)]);
+    let once = Failure::retry("once").after(Duration::from_secs(1));
+    served.answer(1, 1, Outcome::Failed(once));
+    served.last = 3;
+    served.lane.look_again();
+    assert_eq!(served.cycle(), [], "2 waits behind 1");
+    served.now = moment(NOW + 1_000);
+    assert_eq!(served.cycle(), [(1, 0)]);
+    served.answer(1, 2, Outcome::delivered());
+    let sent: Vec<_> = (0..3).flat_map(|_| served.cycle()).collect();
+    assert!(sent.iter().any(|(seq, _)| *seq == 2), "{sent:?}");
+}
+
+#[test]
+fn a_stall_at_the_bound_ends_when_skips_are_passed() {
+    let stands = Stands { last: 5, skipped: &[1, 2], dead: &[3], ..Stands::default() };
+    let mut served = Served::open(&stands);
+    served.lane.settings.max_exceptions = 2;
+    assert_eq!(served.cycle(), [(4, 0)]);
+    served.answer(4, 1, Outcome::delivered());
+    served.now = moment(NOW + 20);
+    for _ in 0..3 {
+        served.cycle();
+    }
+    assert!(served.lane.exceptions.len() < 3 && !served.lane.stalled);
+}
