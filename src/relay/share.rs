@@ -2,9 +2,9 @@
 //!
 //! SQLite's busy handler is not fair and sleeps longer with every try: 1 ms, then 2, then 5.
 //! Whoever meets a taken lock once waits for a millisecond, and whoever meets it twice for three.
-//! So beside others a relay holds the lock for less than a millisecond at a time, and for a fifth
-//! of the time at the most. It saves its share up for a moment, so that a message that comes alone
-//! goes at once.
+//! So beside others a relay aims at less than a millisecond at a time, and at a fifth of the time
+//! at the most. It saves its share up for a moment, so that a message that comes alone goes at
+//! once.
 
 use std::time::Duration;
 
