@@ -93,7 +93,7 @@ pub enum Outcome {
     },
     /// An earlier message of its key has to come first.
     Blocked,
-    /// Nobody knows. It is delivered again.
+    /// Nobody knows, and nobody will: the same as no answer within the timeout.
     Unknown,
 }
 

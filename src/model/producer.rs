@@ -134,14 +134,11 @@ impl Producer {
             });
             batch.at.push((seq, row));
         }
-        match wants.fresh {
-            Some((after, (rows, _))) => {
-                let fresh = self.log.range(after + 1..).take(rows);
-                let row = |(seq, number): (&Seq, &Number)| log_row(scope, *seq, *number, 0, false);
-                batch.fresh = fresh.map(row).collect();
-                batch.more = batch.fresh.len() == rows;
-            }
-            None => batch.more = true,
+        if let Some((after, (rows, _))) = wants.fresh {
+            let fresh = self.log.range(after + 1..).take(rows);
+            let row = |(seq, number): (&Seq, &Number)| log_row(scope, *seq, *number, 0, false);
+            batch.fresh = fresh.map(row).collect();
+            batch.more = Some(batch.fresh.len() == rows);
         }
         batch
     }

@@ -194,7 +194,7 @@ impl<'a> DeadLetters<'a> {
             let key = row.and_then(|row| row.key_hash);
             found(dead::skip(transaction, subscription, seq, id, now_ms)?, seq)?;
             let Some(key) = key else { return Ok(1) };
-            let followers = dead::bury_parked(transaction, subscription, key, seq, now_ms)?;
+            let followers = dead::bury_followers(transaction, subscription, key, seq, now_ms)?;
             for (seq, id) in &followers {
                 found(dead::skip(transaction, subscription, *seq, *id, now_ms)?, *seq)?;
             }

@@ -146,7 +146,7 @@ impl Operator {
                     "deliver what is missing by other means, or rewind to what the log has",
                 ));
             }
-            subscription::rewind(transaction, row.number, to.min(row.settled_to), nonce)
+            subscription::rewind(transaction, row, to.min(row.settled_to), nonce)
         })
     }
 

@@ -3,14 +3,15 @@
 //! One thread, one connection and one commit per cycle serve all subscriptions of a relay.
 
 use super::lane::{Batch, Moment, Plan, Sending};
-use super::pruning::{PRUNE_FOR, Pruning};
+use super::pruning::Pruning;
 use super::served::{Phase, ReadAhead, Served};
+use super::share::Held;
 use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handoff::{Hello, Request};
 use crate::id::StoreId;
 use crate::store::delivery::Change;
-use crate::store::log::Reader;
+use crate::store::log::{LogRow, Reader};
 use crate::store::subscription::{self, Position, SubscriptionState};
 use crate::store::{delivery, log, stats, transaction};
 use crate::transport::{Settler, Sink};
@@ -36,16 +37,11 @@ pub(super) struct Round {
     pub(super) now: Moment,
     /// Nothing new is claimed.
     pub(super) closing: bool,
-    /// How many new messages a subscription may send.
+    /// How many messages a subscription may send.
     pub(super) most: usize,
     pub(super) keep_settled_ms: i64,
-}
-
-/// How long a cycle held the write lock, and how many messages it sent.
-pub(super) struct Held {
-    pub(super) from: Duration,
-    pub(super) to: Duration,
-    pub(super) messages: usize,
+    /// How long settled messages may be deleted.
+    pub(super) prune_for: Duration,
 }
 
 /// What one transaction did.
@@ -98,10 +94,14 @@ impl Open {
         }
         transaction::begin(&self.connection)?;
         let from = database.now().tick;
-        let is_over = || database.now().tick >= from + PRUNE_FOR;
+        let mut pruned = Duration::ZERO;
         let done = self.work(all, round).and_then(|mut done| {
+            let began = database.now().tick;
+            let time = || database.now().tick - began;
             let keep_ms = round.keep_settled_ms;
+            let is_over = || time() >= round.prune_for;
             done.wrote |= self.pruning.cycle(&self.connection, keep_ms, is_over, round.now)?;
+            pruned = time();
             if done.wrote {
                 transaction::commit(&self.connection)?;
             } else {
@@ -119,7 +119,7 @@ impl Open {
             messages += sending.envelopes.len();
             send(&all[index], hello, sending, &sinks[index]);
         }
-        Ok(Held { from, to, messages })
+        Ok(Held { from, to, pruned, messages })
     }
 
     fn work(&mut self, all: &mut [Served], round: &Round) -> Result<Done> {
@@ -161,8 +161,15 @@ impl Open {
         let before = lane.written();
         let ReadAhead { at, fresh, more } = ahead.unwrap_or_default();
         let mut batch = Batch { at: Vec::with_capacity(at.len()), fresh, more };
+        let mut bytes = 0;
         for seq in at {
-            batch.at.push((seq, self.reader.read_at(&self.connection, *number, seq)?));
+            let row = self.reader.read_at(&self.connection, *number, seq)?;
+            bytes += row.as_ref().map_or(0, LogRow::bytes) as usize;
+            batch.at.push((seq, row));
+            // The lane asks for the others again.
+            if bytes >= lane.settings().batch_bytes {
+                break;
+            }
         }
         let plan = lane.plan(batch, now);
         let name = &served.subscription.name;

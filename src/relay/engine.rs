@@ -3,8 +3,9 @@
 //! One thread, one connection and one commit per cycle serve all subscriptions of a relay. Whoever
 //! drives it (a thread in production, a simulation from a seed) decides when to step again.
 
-use super::cycle::{Held, Open, Round};
+use super::cycle::{Open, Round};
 use super::lane::{Lane, Moment, TickMs};
+use super::pruning::{PRUNE_ALONE_FOR, PRUNE_BESIDE_FOR};
 use super::served::{Phase, Served};
 use super::share::Share;
 use crate::clock::millis;
@@ -156,12 +157,14 @@ impl Engine {
         let Self { open, served, closing, keep_settled_ms, share, database, .. } = self;
         let Some(open) = open else { return Ok(()) };
         let (closing, keep_settled_ms, most) = (*closing, *keep_settled_ms, share.most());
-        let round = Round { now, closing, most, keep_settled_ms };
-        let Held { from, to, messages } = open.cycle(database, served, sinks, &round)?;
-        if now.tick - self.others_wrote >= LATELY_MS {
+        let is_alone = now.tick - self.others_wrote >= LATELY_MS;
+        let prune_for = if is_alone { PRUNE_ALONE_FOR } else { PRUNE_BESIDE_FOR };
+        let round = Round { now, closing, most, keep_settled_ms, prune_for };
+        let held = open.cycle(database, served, sinks, &round)?;
+        if is_alone {
             share.alone();
-        } else if messages >= CROWDING || open.pruning.is_due(now) {
-            share.held(from, to, messages);
+        } else if held.messages >= CROWDING || open.pruning.is_due(now) {
+            share.held(&held);
         }
         Ok(())
     }
@@ -262,20 +265,21 @@ impl Engine {
         }
     }
 
-    /// Notes that the subscriptions were closed in good order, and lets them go. The transports,
-    /// and with them the consumers, end before the store is closed. One that is halted is not
-    /// passed over: its error is the result.
+    /// Notes that the subscriptions were closed in good order, and lets them go. Only then do the
+    /// transports end, and with them the consumers, which may take their time; and the store is
+    /// closed after them. One that is halted is not passed over: its error is the result.
     pub(super) fn finish(mut self) -> Result<()> {
         let (mut closed, mut halted) = (Ok(()), None);
-        for mut served in std::mem::take(&mut self.served) {
+        for served in &mut self.served {
             if let Some(open) = &mut self.open {
-                closed = closed.and(close(&mut open.connection, &served));
+                closed = closed.and(close(&mut open.connection, served));
             }
             if let Phase::Halted(error) = std::mem::replace(&mut served.phase, Phase::Closed) {
                 halted.get_or_insert(error);
             }
             served.release();
         }
+        drop(std::mem::take(&mut self.served));
         halted.map_or(closed, Err)
     }
 }

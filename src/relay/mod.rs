@@ -122,8 +122,8 @@ impl Relay {
         drive::run(engine, file, doorbells, drain, Goal::Shutdown, shutdown).await
     }
 
-    /// Runs until nothing is left to deliver but dead letters and what waits behind them; for
-    /// tests, and for programs that end. Paused subscriptions have nothing to deliver. When one is
+    /// Runs until nothing is left to deliver but dead letters and what waits behind them (at the
+    /// bound of exceptions, that is all that comes after); for tests, and for programs that end. Paused subscriptions have nothing to deliver. When one is
     /// halted, everything is delivered to the others, and then its error is returned.
     ///
     /// # Errors

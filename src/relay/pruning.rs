@@ -11,8 +11,9 @@ use std::time::Duration;
 
 /// Rows deleted by one cycle at the most.
 const SLICE: i64 = 512;
-/// How long one cycle deletes.
-pub(super) const PRUNE_FOR: Duration = Duration::from_millis(3);
+/// How long one cycle deletes: alone, and while others write.
+pub(super) const PRUNE_ALONE_FOR: Duration = Duration::from_millis(3);
+pub(super) const PRUNE_BESIDE_FOR: Duration = Duration::from_micros(300);
 /// What is kept for a while is looked at so often, when nothing else happens.
 const KEPT_MS: i64 = 1_000;
 /// How long skips, replacements and such are remembered.

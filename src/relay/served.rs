@@ -39,19 +39,14 @@ pub(super) struct Served {
 }
 
 /// What a cycle will decide about.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct ReadAhead {
     /// Places to be read inside the transaction: exceptions, which others may change.
     pub(super) at: Vec<Seq>,
     /// Messages from the log, which nobody changes.
     pub(super) fresh: Vec<LogRow>,
-    pub(super) more: bool,
-}
-
-impl Default for ReadAhead {
-    fn default() -> Self {
-        Self { at: Vec::new(), fresh: Vec::new(), more: true }
-    }
+    /// Whether there are more than these; none when the log was not read.
+    pub(super) more: Option<bool>,
 }
 
 /// Where a subscription stands with its destination.
@@ -232,12 +227,16 @@ impl Served {
         self.ahead = None;
         let Phase::Running { lane, number, .. } = &mut self.phase else { return Ok(()) };
         let wants = if round.closing { None } else { lane.wants(round.now) };
-        let Some(Wants { at, fresh }) = wants else { return Ok(()) };
+        let Some(Wants { mut at, fresh }) = wants else { return Ok(()) };
+        // The lane asks for the others again.
+        at.truncate(round.most);
+        let most = round.most - at.len();
         let mut ahead = ReadAhead { at, ..ReadAhead::default() };
-        if let Some((after, (rows, bytes))) = fresh {
+        if let Some((after, (rows, bytes))) = fresh.filter(|_| most > 0) {
             let wanted = |topic: &str| self.topics.contains(topic);
-            let room = (rows.min(round.most), bytes);
-            ahead.more = reader.read_after(connection, after, room, &wanted, &mut ahead.fresh)?;
+            let room = (rows.min(most), bytes);
+            let more = reader.read_after(connection, after, room, &wanted, &mut ahead.fresh)?;
+            ahead.more = Some(more);
             // Delivered again after a rewind: in the content that took effect.
             if after < lane.sent_to() {
                 Reader::replace(connection, *number, &mut ahead.fresh)?;

@@ -8,6 +8,17 @@
 
 use std::time::Duration;
 
+/// How long a cycle held the lock, and what for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) from: Duration,
+    pub(super) to: Duration,
+    /// How much of it went into emptying the log.
+    pub(super) pruned: Duration,
+    /// How many messages it sent.
+    pub(super) messages: usize,
+}
+
 /// Free time for each unit of held time.
 const FREE_PER_HELD: u32 = 4;
 /// How much held time can be saved up.
@@ -22,7 +33,7 @@ const MOST: usize = 1 << 16;
 pub(super) struct Share {
     /// When all that was held will have been paid for with free time.
     paid_at: Duration,
-    /// How many new messages a cycle may carry, so that it is short.
+    /// How many messages a cycle may carry, so that it is short.
     most: usize,
 }
 
@@ -31,12 +42,16 @@ impl Share {
         Self { paid_at: Duration::ZERO, most: MOST }
     }
 
-    /// The lock was held from then to now for so many messages, and somebody else writes too.
-    pub(super) fn held(&mut self, from: Duration, now: Duration, messages: usize) {
-        let held = now.saturating_sub(from);
-        self.paid_at = self.paid_at.max(from) + held * (FREE_PER_HELD + 1);
+    /// The lock was held, and somebody else writes too.
+    pub(super) fn held(&mut self, held: &Held) {
+        let whole = held.to.saturating_sub(held.from);
+        self.paid_at = self.paid_at.max(held.from) + whole * (FREE_PER_HELD + 1);
+        if held.messages < FEWEST {
+            return;
+        }
         // Down fast, up slowly: a cycle that was long may have met a slow disk, or be too large.
-        let most = if held > SHORT { messages * 3 / 4 } else { self.most.min(messages) + 8 };
+        let is_long = whole.saturating_sub(held.pruned) > SHORT;
+        let most = if is_long { held.messages * 3 / 4 } else { self.most.min(held.messages) + 8 };
         self.most = most.max(FEWEST);
     }
 
@@ -50,7 +65,7 @@ impl Share {
         self.paid_at.saturating_sub(SAVED * (FREE_PER_HELD + 1))
     }
 
-    /// How many new messages the next cycle may carry.
+    /// How many messages the next cycle may carry.
     pub(super) fn most(&self) -> usize {
         self.most
     }
@@ -62,24 +77,28 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    fn held(from: Duration, time: Duration, messages: usize) -> Held {
+        Held { from, to: from + time, pruned: Duration::ZERO, messages }
+    }
+
     #[test]
     fn a_short_hold_after_a_rest_delays_nothing() {
         let mut share = Share::new();
-        share.held(1_000 * MS, 1_001 * MS, 100);
+        share.held(&held(1_000 * MS, MS, 100));
         assert!(share.free_at() <= 1_001 * MS);
     }
 
     #[test]
     fn at_full_speed_the_lock_is_held_a_fifth_of_the_time() {
         let mut share = Share::new();
-        let (start, mut now, mut held) = (1_000 * MS, 1_000 * MS, Duration::ZERO);
+        let (start, mut now, mut whole) = (1_000 * MS, 1_000 * MS, Duration::ZERO);
         for _ in 0..1_000 {
             now = now.max(share.free_at());
-            share.held(now, now + MS, 100);
+            share.held(&held(now, MS, 100));
             now += MS;
-            held += MS;
+            whole += MS;
         }
-        let part = held.as_secs_f64() / (now - start).as_secs_f64();
+        let part = whole.as_secs_f64() / (now - start).as_secs_f64();
         assert!((0.19..0.21).contains(&part), "{part}");
     }
 
@@ -90,15 +109,26 @@ mod tests {
         let mut now = 1_000 * MS;
         for _ in 0..200 {
             let messages = share.most().min(1_024);
-            let held = MS / 10 + per_message * u32::try_from(messages).unwrap();
-            share.held(now, now + held, messages);
+            let time = MS / 10 + per_message * u32::try_from(messages).unwrap();
+            share.held(&held(now, time, messages));
             now += 10 * MS;
         }
         // 0.1 ms for the commit, and 5 us for each message: 120 make up 0.7 ms.
         assert!((80..=128).contains(&share.most()), "{}", share.most());
-        share.held(now, now + 100 * MS, 32);
+        share.held(&held(now, 100 * MS, 32));
         assert_eq!(share.most(), FEWEST, "a slow disk alone stops nobody");
         share.alone();
         assert_eq!(share.most(), MOST);
+    }
+
+    #[test]
+    fn what_a_cycle_may_carry_does_not_depend_on_how_long_it_prunes() {
+        let mut share = Share::new();
+        let pruned = 3 * MS;
+        for messages in [100, 0] {
+            let (from, to) = (1_000 * MS, 1_003 * MS + MS / 2);
+            share.held(&Held { from, to, pruned, messages });
+            assert_eq!(share.most(), 108);
+        }
     }
 }

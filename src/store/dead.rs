@@ -18,11 +18,12 @@ pub(super) const REDRIVE: &str = "UPDATE outbox_delivery SET state = 'waiting', 
     WHERE subscription = ?1 AND seq = ?2 AND id = ?3 AND state = 'dead'";
 pub(super) const SKIP: &str = "UPDATE outbox_delivery SET state = 'skipped', updated_at_ms = ?4 \
     WHERE subscription = ?1 AND seq = ?2 AND id = ?3 AND state = 'dead'";
-pub(super) const PARKED: &str = "SELECT seq, id FROM outbox_delivery \
-    WHERE subscription = ?1 AND key_hash = ?2 AND seq > ?3 AND state = 'parked' ORDER BY seq";
-pub(super) const BURY_PARKED: &str = "UPDATE outbox_delivery SET state = 'dead', \
+pub(super) const FOLLOWERS: &str = "SELECT seq, id FROM outbox_delivery \
+    WHERE subscription = ?1 AND key_hash = ?2 AND seq > ?3 AND state IN ('waiting', 'parked') \
+    ORDER BY seq";
+pub(super) const BURY_FOLLOWERS: &str = "UPDATE outbox_delivery SET state = 'dead', \
     reason = 'dropped with its head', updated_at_ms = ?4 \
-    WHERE subscription = ?1 AND key_hash = ?2 AND seq > ?3 AND state = 'parked'";
+    WHERE subscription = ?1 AND key_hash = ?2 AND seq > ?3 AND state IN ('waiting', 'parked')";
 pub(super) const NOTE_SKIP: &str = "INSERT OR REPLACE INTO outbox_skip \
     (subscription, seq, id, state, updated_at_ms) VALUES (?1, ?2, ?3, 'unconfirmed', ?4)";
 pub(super) const PASSED: &str = "DELETE FROM outbox_delivery WHERE subscription = ?1 \
@@ -134,7 +135,7 @@ pub(crate) fn skip(
 }
 
 /// Makes dead letters of all that wait behind one for its key; says which.
-pub(crate) fn bury_parked(
+pub(crate) fn bury_followers(
     connection: &Connection,
     subscription: i64,
     key: KeyHash,
@@ -142,11 +143,12 @@ pub(crate) fn bury_parked(
     now_ms: i64,
 ) -> Result<Vec<(Seq, MessageId)>> {
     let what = "drop what waits behind a dead letter";
-    let parked = read_all(connection, PARKED, params![subscription, key.0, seq], what, |row| {
-        Ok((row.get(0)?, MessageId::from_bytes(row.get(1)?)))
-    })?;
-    run(connection, BURY_PARKED, params![subscription, key.0, seq, now_ms], what)?;
-    Ok(parked)
+    let followers =
+        read_all(connection, FOLLOWERS, params![subscription, key.0, seq], what, |row| {
+            Ok((row.get(0)?, MessageId::from_bytes(row.get(1)?)))
+        })?;
+    run(connection, BURY_FOLLOWERS, params![subscription, key.0, seq, now_ms], what)?;
+    Ok(followers)
 }
 
 /// The content that takes a dead letter's place.

@@ -35,6 +35,14 @@ pub(crate) struct LogRow {
 }
 
 impl LogRow {
+    /// How long the payload is, if it is to be delivered.
+    pub(crate) fn bytes(&self) -> u32 {
+        match &self.content {
+            Content::Whole(_, parts) => u32::try_from(parts.payload.len()).unwrap_or(u32::MAX),
+            Content::Filtered | Content::Malformed(_) => 0,
+        }
+    }
+
     /// The message as it stands in the log, before any attempt.
     pub(crate) fn into_envelope(self) -> Option<Envelope> {
         let Content::Whole(fingerprint, parts) = self.content else { return None };
@@ -91,9 +99,7 @@ impl Reader {
         while let Some(row) = found.next().doing(what)? {
             let row = self.read(row, wanted).doing(what)?;
             count += 1;
-            if let Content::Whole(_, parts) = &row.content {
-                size += parts.payload.len();
-            }
+            size += row.bytes() as usize;
             rows.push(row);
             if size >= bytes {
                 return Ok(true);

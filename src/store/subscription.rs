@@ -46,8 +46,10 @@ pub(super) const ADD_BYTES: &str = "UPDATE outbox_subscription \
 pub(super) const SET_BYTES: &str =
     "UPDATE outbox_subscription SET pending_bytes = ?2 WHERE subscription = ?1";
 /// Every pending payload once: after the position, exceptions before it, and what is not due yet.
-pub(super) const PAYLOADS: &str = "SELECT topic, octet_length(payload) FROM outbox_message \
-    WHERE seq > ?2 UNION ALL SELECT m.topic, octet_length(m.payload) FROM outbox_delivery d \
+pub(super) const PAYLOADS: &str = "SELECT topic, octet_length(payload) FROM outbox_message m \
+    WHERE seq > ?2 AND NOT EXISTS (SELECT 1 FROM outbox_delivery d \
+    WHERE d.subscription = ?1 AND d.seq = m.seq AND d.state = 'skipped') \
+    UNION ALL SELECT m.topic, octet_length(m.payload) FROM outbox_delivery d \
     JOIN outbox_message m ON m.seq = d.seq WHERE d.subscription = ?1 AND d.seq <= ?2 \
     AND d.state IN ('waiting', 'parked', 'dead') \
     UNION ALL SELECT topic, octet_length(payload) FROM outbox_scheduled WHERE number > 0";
@@ -337,11 +339,17 @@ pub(crate) fn add_bytes(connection: &Connection, number: i64, bytes: usize) -> R
 }
 
 /// Goes back to a place, so that everything after it is delivered again that was not skipped.
-pub(crate) fn rewind(connection: &Connection, number: i64, to: Seq, nonce: i64) -> Result<()> {
+pub(crate) fn rewind(
+    connection: &Connection,
+    row: &SubscriptionRow,
+    to: Seq,
+    nonce: i64,
+) -> Result<()> {
     let what = "rewind a subscription";
-    run(connection, REWIND, [number, to, nonce], what)?;
-    run(connection, SKIP_AGAIN, [number, to], what)?;
-    run(connection, STATE_AGAIN, [number, to], what).map(drop)
+    run(connection, REWIND, [row.number, to, nonce], what)?;
+    run(connection, SKIP_AGAIN, [row.number, to], what)?;
+    run(connection, STATE_AGAIN, [row.number, to], what)?;
+    count_bytes(connection, &SubscriptionRow { settled_to: to, ..row.clone() })
 }
 
 /// After a change of identity: no consumer has seen anything of this store.

@@ -3,7 +3,9 @@
 
 use super::child::{self, Child};
 use super::shutdown::HOUR;
-use super::stage::{PATIENCE, Running, Shelf, Shop, eventually, keyed, main_line, plain, scripted};
+use super::stage::{
+    PATIENCE, Running, Shelf, Shop, eventually, keyed, main_line, plain, quick, scripted,
+};
 use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -76,6 +78,8 @@ fn moment(round: i64) -> Duration {
 async fn dropped_at_any_moment_nothing_is_lost_or_takes_effect_twice() {
     let mut shop = Shop::open();
     let shelf = Shelf::new(shop.file("shelf.db"));
+    // None is lost so often that it would be given up.
+    let main_line = || main_line().retry(quick().crash_limit(u32::MAX));
     for round in 0..ROUNDS {
         let first = round * IN_A_ROUND;
         shop.put((first..first + IN_A_ROUND).map(|n| keyed(&format!("k{}", n % 3), n)));

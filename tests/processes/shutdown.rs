@@ -1,10 +1,10 @@
 //! A relay that is asked to stop: it claims nothing more, waits for answers, writes what it knows,
 //! lets go of the lock, and closes the database last.
 
-use super::stage::{Running, Shop, main_line, millis, plain, scripted};
+use super::stage::{Running, Shop, main_line, main_line_named, millis, plain, scripted};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 use surehand::rusqlite::{Connection, TransactionBehavior};
 use surehand::transport::{Outcome, Request, Settler};
@@ -181,4 +181,40 @@ fn beside_others_who_write_it_writes_what_it_knows_all_the_same() {
         let sent_to = shop.count("SELECT sent_to FROM outbox_subscription");
         assert_eq!(stats.settled_to, sent_to, "in round {round}");
     }
+}
+
+/// Does not end before it is allowed to.
+struct Stubborn(Mutex<Receiver<()>>);
+
+impl Transport for Stubborn {
+    fn deliver(&self, _: Request, settler: Settler) {
+        drop(settler);
+    }
+}
+
+impl Drop for Stubborn {
+    fn drop(&mut self) {
+        let _ = self.0.lock().unwrap().recv();
+    }
+}
+
+#[test]
+fn a_transport_that_does_not_end_keeps_no_other_subscription() {
+    let mut shop = Shop::open();
+    let (allow, allowed) = channel();
+    let (script, mut first_mail) = scripted();
+    let relay = shop.relay().subscribe(main_line_named("hung"), Stubborn(Mutex::new(allowed)));
+    let mut relay = Running::start(relay.subscribe(main_line(), script));
+    shop.put([plain(1)]);
+    first_mail.next().ack();
+    shop.until(|stats| stats.settled_to == 1);
+    relay.ask_to_stop();
+    shop.put([plain(2)]);
+    let (script, mut mail) = scripted();
+    let next = shop.serve(main_line(), script);
+    assert_eq!(mail.next().number(), 2);
+    assert!(relay.is_running());
+    drop(allow);
+    relay.outcome().unwrap();
+    drop(next);
 }

@@ -1,10 +1,11 @@
 //! A paused subscription, and one whose bytes are bounded.
 
-use super::stage::{Shop, main_line, plain, quick, scripted};
+use super::stage::{Running, Shop, main_line, plain, quick, scripted};
 use std::time::Duration;
 use surehand::SubscriptionState;
 use surehand::operator::WhenFull;
 
+const HOUR: Duration = Duration::from_secs(3_600);
 const EPOCH: &str = "SELECT epoch FROM outbox_subscription";
 
 #[test]
@@ -65,5 +66,33 @@ fn a_message_that_was_an_exception_gives_its_bytes_back() {
     }
     shop.until(|stats| stats.delivered == 3 && stats.waiting == 0);
     assert_eq!(shop.count("SELECT pending_bytes FROM outbox_subscription"), 0);
+    relay.stop();
+}
+
+#[test]
+fn after_a_rewind_the_bytes_that_are_delivered_again_count() {
+    let mut shop = Shop::open();
+    let (script, mut mail) = scripted();
+    let relay = shop.relay().keep_settled(HOUR).subscribe(main_line(), script);
+    let relay = Running::start(relay);
+    shop.put((1..=5).map(|_| plain(1_000)));
+    mail.acknowledge(4);
+    mail.next().refuse();
+    shop.until(|stats| stats.settled_to == 5);
+    relay.stop();
+    let mut operator = shop.operator();
+    operator.bound("main", None, Some(1_000), WhenFull::Refuse).unwrap();
+    let dead = shop.dead(1);
+    operator.dead_letters("main").unwrap().skip(&dead[0]).unwrap();
+    operator.rewind("main", 0).unwrap();
+    let pending = || shop.count("SELECT pending_bytes FROM outbox_subscription");
+    assert_eq!(pending(), 4 * 4, "what was skipped stays settled");
+    operator.bound("main", None, Some(2_000), WhenFull::Refuse).unwrap();
+    assert_eq!(pending(), 4 * 4);
+    let (script, mut mail) = scripted();
+    let relay = shop.serve(main_line(), script);
+    mail.acknowledge(4);
+    shop.until(|stats| stats.settled_to == 5);
+    assert_eq!(pending(), 0);
     relay.stop();
 }

@@ -1,8 +1,8 @@
 //! Dead letters that are delivered again: one, some, or all, and what is kept of their past.
 
-use super::stage::{Shop, keyed, main_line, plain, quick, scripted};
-use surehand::ErrorKind;
+use super::stage::{A_WHILE, Letter, Shop, keyed, main_line, plain, quick, scripted};
 use surehand::limits::HISTORY_ENTRIES;
+use surehand::{ErrorKind, Message};
 
 #[test]
 fn one_redriven_message_counts_failures_from_zero_and_attempts_on() {
@@ -70,6 +70,26 @@ fn all_are_redriven_at_once_and_keep_the_order_of_their_keys() {
         let of_key: Vec<_> = numbers.iter().filter(|number| *number % 3 == key).collect();
         assert!(of_key.is_sorted(), "{of_key:?}");
     }
+    relay.stop();
+}
+
+#[test]
+fn large_ones_that_are_redriven_go_a_few_at_a_time() {
+    const LETTERS: usize = 64;
+    let mut shop = Shop::open();
+    let large = "x".repeat(256 * 1024 - 2);
+    shop.put((0..LETTERS).map(|_| Message::new("order.placed").json(&large).unwrap()));
+    let (script, mut mail) = scripted();
+    let relay = shop.serve(main_line(), script);
+    (0..LETTERS).for_each(|_| mail.next().refuse());
+    shop.dead(LETTERS);
+    shop.operator().dead_letters("main").unwrap().redrive_all().unwrap();
+    // 8 MiB may be under way.
+    let letters = mail.take_next(LETTERS / 2);
+    assert!(mail.next_within(A_WHILE).is_none());
+    letters.iter().for_each(Letter::ack);
+    mail.take_next(LETTERS / 2).iter().for_each(Letter::ack);
+    shop.until(|stats| stats.pending == 0 && stats.dead == 0);
     relay.stop();
 }
 

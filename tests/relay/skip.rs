@@ -1,7 +1,7 @@
 //! A dead letter that is skipped: settled without an effect, and what the consumer knows of it.
 
 use super::stage::{
-    Mail, PATIENCE, Running, Shelf, Shop, eventually, keyed, main_line, plain, scripted,
+    Letter, Mail, PATIENCE, Running, Shelf, Shop, eventually, keyed, main_line, plain, scripted,
     scripted_inbox, with_a_copy_under_way,
 };
 use std::sync::Arc;
@@ -271,6 +271,23 @@ fn dropping_a_message_drops_what_is_parked_behind_it_and_its_key_goes_on() {
     assert_eq!(places, [1, 3, 4]);
     assert_eq!(shelf.numbers(), [2, 5, 6]);
     assert_eq!(shop.count("SELECT count(*) FROM outbox_message"), 0);
+}
+
+#[test]
+fn dropping_a_message_drops_what_was_redriven_behind_it() {
+    let mut shop = Shop::open();
+    shop.put([keyed("k", 1), keyed("k", 2)]);
+    let (script, mut mail) = scripted_inbox();
+    let relay = shop.serve(main_line(), script);
+    mail.take_next(2).iter().for_each(Letter::refuse);
+    let dead = shop.dead(2);
+    relay.stop();
+    let mut operator = shop.operator();
+    let mut desk = operator.dead_letters("main").unwrap();
+    desk.redrive(&dead[1]).unwrap();
+    assert_eq!(desk.drop_with_followers(&dead[0]).unwrap(), 2);
+    let stats = shop.stats("main");
+    assert_eq!((stats.pending, stats.waiting, stats.dead), (0, 0, 0));
 }
 
 #[test]

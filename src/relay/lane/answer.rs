@@ -8,7 +8,10 @@ use crate::id::{MessageId, Seq};
 use crate::limits::ERROR_BYTES;
 use crate::store::delivery::{Change, Standing};
 use crate::transport::{Answer, Outcome};
+use std::collections::BTreeSet;
 
+/// So many deadlines of answered messages are not worth looking for.
+const IDLE_DEADLINES: usize = 1_024;
 /// How long a commit that only settles waits for one that also sends.
 pub(super) const SETTLE_WITHIN_MS: i64 = 10;
 
@@ -42,7 +45,7 @@ impl Lane {
             Outcome::Refused { reason, detail } => {
                 self.refused(ticket.seq, reason, kept(detail), now);
             }
-            Outcome::Unknown if current => self.land(ticket.seq, false, Again::Timeout, now),
+            Outcome::Unknown if current => self.unknown.push((ticket.seq, ticket.attempt)),
             Outcome::Unknown => {}
         }
     }
@@ -75,20 +78,37 @@ impl Lane {
         self.statements.all_lost(now.tick);
     }
 
-    /// Time has passed: whose answer is overdue?
+    /// Time has passed: whose answer is overdue, or will not come?
     pub(crate) fn tick(&mut self, now: Moment) {
-        let mut overdue = Vec::new();
+        // Together, however they were told: nothing at all was answered, or others were.
+        let mut overdue: BTreeSet<Seq> = BTreeSet::new();
+        for (seq, attempt) in std::mem::take(&mut self.unknown) {
+            if self.flying_attempt(seq) == Some(attempt) {
+                overdue.insert(seq);
+            }
+        }
         while let Some((deadline, seq, attempt)) = self.deadlines.front().copied() {
-            if deadline > now.tick {
+            let is_under_way = self.flying_attempt(seq) == Some(attempt);
+            if is_under_way && deadline > now.tick {
                 break;
             }
             self.deadlines.pop_front();
-            if self.flying_attempt(seq) == Some(attempt) {
-                overdue.push(seq);
+            if is_under_way {
+                overdue.insert(seq);
             }
         }
+        self.forget_deadlines();
         if !overdue.is_empty() {
-            self.out_of_time(overdue, now);
+            self.out_of_time(overdue.into_iter().collect(), now);
+        }
+    }
+
+    /// Behind one that takes its time, those of answered messages do not pile up.
+    fn forget_deadlines(&mut self) {
+        if self.deadlines.len() > 2 * self.flying + IDLE_DEADLINES {
+            let mut deadlines = std::mem::take(&mut self.deadlines);
+            deadlines.retain(|(_, seq, attempt)| self.flying_attempt(*seq) == Some(*attempt));
+            self.deadlines = deadlines;
         }
     }
 

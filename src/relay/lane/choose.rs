@@ -27,13 +27,14 @@ impl Lane {
         }
         self.end_doubt();
         let alone = self.goes_alone();
-        let room = if alone { usize::from(self.flying == 0) } else { self.settings.batch };
+        let room = self.room();
         if room == 0 {
-            return None;
+            return (!alone && self.statements.is_due(now.tick)).then(Wants::default);
         }
         let mut at = self.candidates(room, self.doubt.is_some(), now);
         let space = self.settings.window.saturating_sub(self.window.len());
-        let bytes = self.settings.window_bytes.saturating_sub(self.window_bytes);
+        let bytes = self.settings.window_bytes;
+        let bytes = bytes.saturating_sub(self.window_bytes.max(self.flying_bytes));
         let in_doubt = self.doubt.is_none_or(|run| self.cursor < run.to);
         let doubtful = self.doubt.is_some() && self.has_doubtful();
         let fits = at.len() < room && space > 0 && bytes > 0;
@@ -49,6 +50,17 @@ impl Lane {
         }
         let statement = at.is_empty() && fresh.is_none() && self.statements.is_due(now.tick);
         (statement || !at.is_empty() || fresh.is_some()).then_some(Wants { at, fresh })
+    }
+
+    /// How many messages may join those under way.
+    fn room(&self) -> usize {
+        if self.goes_alone() {
+            return usize::from(self.flying == 0);
+        }
+        if self.flying_bytes >= self.settings.window_bytes {
+            return 0;
+        }
+        self.settings.batch.min(self.settings.window.saturating_sub(self.flying))
     }
 
     pub(super) fn may_send(&self, now: Moment) -> bool {
@@ -105,15 +117,21 @@ impl Lane {
             self.shrink_to_doubtful(&mut candidates);
         }
         let mut held = Vec::new();
+        let alone = self.goes_alone();
+        // Any number may be parked beside the one that goes alone.
+        let (mut full, most) = (false, if alone { self.settings.batch } else { room });
         for seq in candidates {
-            if found.len() >= room {
+            if found.len() >= most {
                 break;
             }
             match self.may_go(seq, &going) {
                 Go::Wait => held.push(seq),
                 Go::Park => drop(found.insert(seq)),
-                Go::Send if self.goes_alone() && self.destination.was_silent(seq) => {}
-                Go::Send => self.take_with_followers(seq, room, &mut going, &mut found),
+                Go::Send if alone && (full || self.destination.was_silent(seq)) => {}
+                Go::Send => {
+                    full = true;
+                    self.take_with_followers(seq, room, &mut going, &mut found);
+                }
             }
         }
         for seq in held {
@@ -189,10 +207,12 @@ impl Lane {
 
     pub(super) fn may_follow(&self, key: KeyHash, seq: Seq, blocked: bool, going: &Going) -> Go {
         if !going.lets_pass(&self.keys, key, seq) {
-            let parkable = self.keys.before(key, seq).any(|earlier| self.is_held(earlier))
-                && self.exceptions.len() < self.settings.max_exceptions
-                && !self.exceptions.contains_key(&seq);
-            return if parkable { Go::Park } else { Go::Wait };
+            let parkable = match self.exceptions.get(&seq) {
+                Some(exception) => exception.standing == Standing::Waiting,
+                None => self.exceptions.len() < self.settings.max_exceptions,
+            };
+            let held = parkable && self.keys.before(key, seq).any(|one| self.is_held(one));
+            return if held { Go::Park } else { Go::Wait };
         }
         // Without an inbox at the other end nobody checks `after`: wait for the answer.
         let careful = blocked || !self.settings.remembers;

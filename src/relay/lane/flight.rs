@@ -10,7 +10,7 @@ pub(super) struct Flight {
     pub(super) id: MessageId,
     pub(super) key: Option<KeyHash>,
     pub(super) bytes: u32,
-    pub(super) attempt: u32,
+    pub(super) counts: Counts,
     pub(super) state: State,
     pub(super) why_again: Again,
 }
@@ -48,6 +48,8 @@ pub(super) struct Exception {
     pub(super) id: MessageId,
     pub(super) key: Option<KeyHash>,
     pub(super) standing: Standing,
+    /// As it was sent last.
+    pub(super) bytes: u32,
     pub(super) counts: Counts,
     pub(super) due: TickMs,
     pub(super) state: State,
@@ -59,15 +61,15 @@ pub(super) struct Exception {
 impl Lane {
     /// Identity and counts of a message of the window or the exceptions.
     pub(super) fn counts(&self, seq: Seq) -> Option<(MessageId, Option<KeyHash>, Counts)> {
-        if let Some(Flight { id, key, attempt, .. }) = self.window.get(&seq) {
-            return Some((*id, *key, Counts { attempts: *attempt, ..Counts::default() }));
+        if let Some(Flight { id, key, counts, .. }) = self.window.get(&seq) {
+            return Some((*id, *key, *counts));
         }
         self.exceptions.get(&seq).map(|exception| (exception.id, exception.key, exception.counts))
     }
 
     pub(super) fn flying_attempt(&self, seq: Seq) -> Option<u32> {
         let (state, attempt) = match (self.window.get(&seq), self.exceptions.get(&seq)) {
-            (Some(flight), _) => (flight.state, flight.attempt),
+            (Some(flight), _) => (flight.state, flight.counts.attempts),
             (None, Some(exception)) => (exception.state, exception.counts.attempts),
             (None, None) => return None,
         };
@@ -97,9 +99,24 @@ impl Lane {
         }
     }
 
+    fn bytes(&self, seq: Seq) -> usize {
+        let bytes = match (self.window.get(&seq), self.exceptions.get(&seq)) {
+            (Some(flight), _) => flight.bytes,
+            (None, Some(exception)) => exception.bytes,
+            (None, None) => 0,
+        };
+        bytes as usize
+    }
+
+    pub(super) fn enter_the_air(&mut self, seq: Seq) {
+        self.flying += 1;
+        self.flying_bytes += self.bytes(seq);
+    }
+
     pub(super) fn leave_the_air(&mut self, seq: Seq) {
         if self.flying_attempt(seq).is_some() {
             self.flying -= 1;
+            self.flying_bytes -= self.bytes(seq);
         }
     }
 

@@ -29,7 +29,7 @@ pub(crate) use destination::Trouble;
 pub(crate) use frozen::Pace;
 pub(crate) use plan::{Batch, Plan, Sending, Wants};
 
-use crate::id::{Incarnation, Seq};
+use crate::id::{Incarnation, KeyHash, Seq};
 use crate::relay::settings::Settings;
 use crate::store::delivery::{Change, ExceptionRow, Standing};
 use crate::store::subscription::{Doubt, Position, SubscriptionRow, Tally};
@@ -78,7 +78,10 @@ pub(crate) struct Lane {
     freed: BTreeSet<Seq>,
     /// When the messages under way run out of time, in the order they were sent.
     deadlines: VecDeque<(TickMs, Seq, u32)>,
+    /// Whose attempt the transport has given up, since time was looked at last.
+    unknown: Vec<(Seq, u32)>,
     flying: usize,
+    flying_bytes: usize,
     statements: Statements,
     destination: Destination,
     doubt: Option<DoubtfulRun>,
@@ -127,7 +130,9 @@ impl Lane {
             due: BTreeSet::new(),
             freed: BTreeSet::new(),
             deadlines: VecDeque::new(),
+            unknown: Vec::new(),
             flying: 0,
+            flying_bytes: 0,
             statements: Statements::new(settings.remembers, skips),
             destination: Destination::new(row.outage, longest, now),
             doubt: None,
@@ -168,6 +173,7 @@ impl Lane {
             id: row.id,
             key: row.key,
             standing: row.standing,
+            bytes: 0,
             counts: row.counts,
             due: now.tick + wait,
             state: State::Idle { blocked: false, not_before: 0 },
@@ -250,20 +256,25 @@ impl Lane {
         self.flying
     }
 
-    /// Whether everything is settled but what waits for a person.
+    /// Whether everything is settled but what waits for a person: dead letters, who is behind one
+    /// of its key, and at the bound of exceptions all that is behind those.
     pub(crate) fn is_idle(&self) -> bool {
-        let waits_for_a_person = |seq: &Seq, exception: &Exception| match exception.standing {
+        let waits_for_a_person = |(seq, exception): (&Seq, &Exception)| match exception.standing {
             Standing::Dead | Standing::Skipped => true,
-            Standing::Parked => exception.key.is_some_and(|key| {
-                self.keys.before(key, *seq).any(|earlier| self.is_dead(earlier))
-            }),
-            Standing::Waiting => false,
+            Standing::Parked | Standing::Waiting => self.is_behind_dead(exception.key, *seq),
         };
-        !self.more
-            && self.window.is_empty()
+        let mut window = self.window.iter();
+        let at_the_bound = self.stalled || self.window.len() >= self.settings.window;
+        self.flying == 0
+            && (!self.more || at_the_bound)
             && self.changes.is_empty()
-            && self.exceptions.iter().all(|(seq, exception)| waits_for_a_person(seq, exception))
+            && window.all(|(seq, flight)| self.is_behind_dead(flight.key, *seq))
+            && self.exceptions.iter().all(waits_for_a_person)
             && self.statements.is_confirmed()
+    }
+
+    fn is_behind_dead(&self, key: Option<KeyHash>, seq: Seq) -> bool {
+        key.is_some_and(|key| self.keys.at_rest_before(key, seq).any(|one| self.is_dead(one)))
     }
 
     fn is_dead(&self, seq: Seq) -> bool {

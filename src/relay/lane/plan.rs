@@ -24,8 +24,8 @@ pub(crate) struct Batch {
     /// What stands at the wanted places; none where the row is gone.
     pub(crate) at: Vec<(Seq, Option<LogRow>)>,
     pub(crate) fresh: Vec<LogRow>,
-    /// The end of the log was not reached.
-    pub(crate) more: bool,
+    /// Whether the log goes on after these; none when it was not read.
+    pub(crate) more: Option<bool>,
 }
 
 /// What a cycle writes, and what it sends once that is committed.
@@ -102,7 +102,7 @@ impl Lane {
     fn plan_fresh(
         &mut self,
         rows: Vec<LogRow>,
-        more: bool,
+        more: Option<bool>,
         request: u64,
         envelopes: &mut Vec<Envelope>,
         now: Moment,
@@ -120,7 +120,7 @@ impl Lane {
                 break;
             }
         }
-        self.more = more || !all;
+        self.more = !all || more.unwrap_or(self.more);
     }
 
     /// Says whether the row was dealt with; otherwise it is read again later.
@@ -151,7 +151,6 @@ impl Lane {
             self.bury_unread(seq, (id, key, counts), reason, Some(error), now);
             return true;
         }
-        let Content::Whole(_, parts) = &row.content else { return true };
         let go = key.map_or(Go::Send, |key| self.may_follow(key, seq, false, &Going::default()));
         self.stalled = go != Go::Send && self.exceptions.len() >= self.settings.max_exceptions;
         if self.stalled {
@@ -165,9 +164,11 @@ impl Lane {
         }
         self.pass(seq);
         let why_again = if seq <= self.sent_to { Again::Crash } else { Again::First };
-        let bytes = u32::try_from(parts.payload.len()).unwrap_or(u32::MAX);
+        let bytes = row.bytes();
         let state = State::Idle { blocked: false, not_before: 0 };
-        let flight = Flight { id, key, bytes, attempt: counts.attempts, state, why_again };
+        // Crashes are counted in the row of doubt as long as it has no exception.
+        let counts = Counts { attempts: counts.attempts, ..Counts::default() };
+        let flight = Flight { id, key, bytes, counts, state, why_again };
         self.window.insert(seq, flight);
         self.window_bytes += bytes as usize;
         if let Some(key) = key {
@@ -214,13 +215,13 @@ impl Lane {
     }
 
     fn send(&mut self, row: LogRow, request: u64, envelopes: &mut Vec<Envelope>, now: Moment) {
+        let (seq, bytes) = (row.seq, row.bytes());
         let Content::Whole(fingerprint, parts) = row.content else { return };
-        let seq = row.seq;
         let Some((id, key, counts)) = self.counts(seq) else { return };
         let attempt = counts.attempts + 1;
         let after = key.map_or(0, |key| self.keys.predecessor(key, seq));
-        self.record_attempt(seq, attempt, request);
-        self.flying += 1;
+        self.record_attempt(seq, attempt, request, bytes);
+        self.enter_the_air(seq);
         self.again.remove(&seq);
         self.freed.remove(&seq);
         if let Some(key) = key {
@@ -241,10 +242,10 @@ impl Lane {
         });
     }
 
-    fn record_attempt(&mut self, seq: Seq, attempt: u32, request: u64) {
+    fn record_attempt(&mut self, seq: Seq, attempt: u32, request: u64, bytes: u32) {
         let state = State::Flying { request };
         let why = if let Some(flight) = self.window.get_mut(&seq) {
-            flight.attempt = attempt;
+            flight.counts.attempts = attempt;
             flight.state = state;
             if self.doubt.is_some() {
                 self.doubt_row = Doubt { seq, attempts: attempt };
@@ -255,6 +256,7 @@ impl Lane {
             exception.counts.attempts = attempt;
             exception.counts.lost += u32::from(exception.doubtful && self.doubt.is_some());
             exception.state = state;
+            exception.bytes = bytes;
             exception.standing = Standing::Waiting;
             self.changes.push(Change::Send { seq, counts: exception.counts });
             exception.why_again
@@ -276,6 +278,7 @@ impl Lane {
             id,
             key,
             standing: Standing::Parked,
+            bytes: 0,
             counts,
             due: 0,
             state: State::Idle { blocked: false, not_before: 0 },
@@ -289,18 +292,22 @@ impl Lane {
 
     /// Somebody deleted the row: there is nothing left to deliver.
     fn gone(&mut self, seq: Seq, now: Moment) {
+        let Some((id, key, _)) = self.counts(seq) else { return };
+        if let Some(key) = key {
+            self.keys.depart(key, seq);
+            self.wake_key(key, seq);
+        }
         self.again.remove(&seq);
         if let Some(flight) = self.window.get_mut(&seq) {
             flight.state = State::Acked { revision: None };
         } else if let Some(exception) = self.exceptions.remove(&seq) {
             self.due.remove(&(exception.due, seq));
             self.freed.remove(&seq);
-            if let Some(key) = exception.key {
-                self.keys.depart(key, seq);
-                self.wake_key(key, seq);
+            self.stalled = false;
+            if let Some(key) = key {
                 self.keys.remove(key, seq);
             }
-            self.change(Change::Settle { seq, id: exception.id, applied: None }, now);
+            self.change(Change::Settle { seq, id, applied: None }, now);
         }
     }
 }

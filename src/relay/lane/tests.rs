@@ -13,6 +13,7 @@ use crate::store::log::{Content, LogRow};
 use crate::store::subscription::{Bound, Doubt, Outage, SubscriptionRow, SubscriptionState};
 use crate::transport::Answer;
 use crate::watermark::Ranges;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const EPOCH: Incarnation = Incarnation { epoch: 1, nonce: 1 };
@@ -61,6 +62,8 @@ struct Served {
     /// All that was stated to be settled.
     stated: Ranges,
     last_request: u64,
+    /// Whose row somebody has deleted.
+    gone: BTreeSet<Seq>,
 }
 
 impl Served {
@@ -113,7 +116,8 @@ impl Served {
         let crashed = stands.crashed;
         let skips = stands.skipped.to_vec();
         let lane = Lane::open(settings, &row, exceptions, skips, crashed, moment(NOW));
-        Self { lane, last: stands.last, now: moment(NOW), stated: Ranges::new(), last_request: 0 }
+        let (last, now, stated) = (stands.last, moment(NOW), Ranges::new());
+        Self { lane, last, now, stated, last_request: 0, gone: BTreeSet::new() }
     }
 
     /// Nobody answers in time, and the wait after that is over.
@@ -126,17 +130,23 @@ impl Served {
     /// A cycle; says what it sends: each place, and what it has to come after.
     fn cycle(&mut self) -> Vec<(Seq, Seq)> {
         let now = self.now;
+        self.lane.tick(now);
         let Wants { at, fresh } = self.lane.wants(now).unwrap_or_default();
-        let mut batch = Batch { more: true, ..Batch::default() };
-        batch.at = at.into_iter().map(|seq| (seq, Some(row(seq)))).collect();
+        let stored = |seq| (seq, (!self.gone.contains(&seq)).then(|| row(seq)));
+        let at = at.into_iter().map(stored).collect();
+        let mut batch = Batch { at, ..Batch::default() };
         if let Some((after, (rows, _))) = fresh {
             batch.fresh = (after + 1..=self.last).take(rows).map(row).collect();
-            batch.more = batch.fresh.len() == rows;
+            batch.more = Some(batch.fresh.len() == rows);
         }
         let Some(sending) = self.lane.plan(batch, now).send else { return Vec::new() };
         self.stated.union(&sending.statement);
         self.last_request = sending.request;
         sending.envelopes.iter().map(|one| (one.seq, one.after)).collect()
+    }
+
+    fn standing(&self, seq: Seq) -> Option<Standing> {
+        self.lane.exceptions.get(&seq).map(|exception| exception.standing)
     }
 
     fn answer(&mut self, seq: Seq, attempt: u32, outcome: Outcome) {
@@ -195,6 +205,7 @@ fn a_doubtful_message_that_its_key_holds_back_holds_back_no_other_key() {
     let (waiting, dead) = (&[2], &[1]);
     let stands = Stands { last: 4, settled_to: 2, sent_to: 4, waiting, dead, ..Stands::default() };
     let mut served = Served::open(&Stands { crashed: true, ..stands });
+    assert_eq!(served.cycle(), [], "2 is parked");
     assert_eq!(served.cycle(), [(4, 0)]);
 }
 
@@ -327,4 +338,134 @@ fn a_stall_at_the_bound_ends_when_skips_are_passed() {
         served.cycle();
     }
     assert!(served.lane.exceptions.len() < 3 && !served.lane.stalled);
+}
+
+#[test]
+fn a_transport_that_never_knows_is_left_alone() {
+    let mut served = Served::open(&Stands { last: 3, ..Stands::default() });
+    let mut sent = 0;
+    for _ in 0..1_000 {
+        for (seq, _) in served.cycle() {
+            sent += 1;
+            let attempt = served.lane.flying_attempt(seq).unwrap();
+            served.answer(seq, attempt, Outcome::Unknown);
+        }
+    }
+    assert!(sent < 10, "{sent} messages sent at one moment");
+    assert_eq!(served.lane.exceptions.len(), 0, "and none of them is to blame");
+}
+
+#[test]
+fn one_that_nobody_ever_knows_of_while_others_are_answered_dies() {
+    let mut served = Served::open(&Stands { last: 4, ..Stands::default() });
+    let mut attempts = 0;
+    while served.standing(4) != Some(Standing::Dead) {
+        for (seq, _) in served.cycle() {
+            let attempt = served.lane.flying_attempt(seq).unwrap();
+            attempts += u32::from(seq == 4);
+            let outcome = if seq == 4 { Outcome::Unknown } else { Outcome::delivered() };
+            served.answer(seq, attempt, outcome);
+        }
+    }
+    assert_eq!(attempts, served.lane.settings.retry.crashes_allowed());
+}
+
+#[test]
+fn at_the_bound_one_that_keeps_failing_dies_all_the_same() {
+    let stands = Stands { last: 4, settled_to: 4, sent_to: 4, dead: &[4], ..Stands::default() };
+    let mut served = Served::open(&Stands { settled_to: 0, ..stands });
+    served.lane.settings.max_exceptions = 1;
+    let mut attempts = 0;
+    while served.standing(1) != Some(Standing::Dead) {
+        let sent = served.cycle();
+        attempts += u32::from(sent.contains(&(1, 0)));
+        served.answer(1, attempts, Outcome::Failed(Failure::retry("no")));
+        assert!(attempts < 50 && !sent.is_empty());
+    }
+    assert_eq!(attempts, served.lane.settings.retry.failures_allowed());
+}
+
+#[test]
+fn exceptions_under_way_are_no_more_than_the_window_holds() {
+    let waiting: Vec<Seq> = (1..=2_000).filter(|seq| *seq != 4).collect();
+    let stands = Stands { last: 2_000, settled_to: 2_000, sent_to: 2_000, ..Stands::default() };
+    let mut served = Served::open(&Stands { waiting: &waiting, ..stands });
+    for _ in 0..100 {
+        served.cycle();
+        assert_eq!(served.lane.in_flight(), 8);
+    }
+    served.answer(1, 1, Outcome::delivered());
+    assert_eq!(served.cycle(), [(10, 9)]);
+}
+
+#[test]
+fn deadlines_of_answered_messages_do_not_pile_up() {
+    let mut served = Served::open(&Stands { last: 10_000, ..Stands::default() });
+    served.lane.settings.ack_timeout_ms = crate::clock::millis(Duration::MAX);
+    served.lane.settings.window = 10_000;
+    // The first one is never answered.
+    for _ in 0..1_000 {
+        for (seq, _) in served.cycle().into_iter().filter(|(seq, _)| *seq != 1) {
+            served.answer(seq, 1, Outcome::delivered());
+        }
+    }
+    assert!(served.lane.cursor > 5_000);
+    assert!(served.lane.deadlines.len() < 1_100, "{}", served.lane.deadlines.len());
+}
+
+#[test]
+fn whoever_waits_behind_a_dead_one_is_parked() {
+    let stands = Stands { last: 2, settled_to: 2, sent_to: 2, ..Stands::default() };
+    for remembers in [true, false] {
+        let mut served = Served::open(&Stands { waiting: &[1, 2, 3], last: 3, ..stands });
+        served.lane.settings.remembers = remembers;
+        served.lane.settings.batch = 1;
+        assert_eq!(served.cycle(), [(1, 0)]);
+        if !remembers {
+            assert_eq!(served.cycle(), [], "2 waits for the answer");
+        }
+        served.answer(1, 1, Outcome::Failed(Failure::permanent("never")));
+        for _ in 0..5 {
+            assert_eq!(served.cycle(), []);
+        }
+        assert_eq!(served.standing(2), Some(Standing::Parked), "remembers: {remembers}");
+        assert_eq!(served.standing(3), Some(Standing::Parked), "remembers: {remembers}");
+        assert!(served.lane.is_idle());
+    }
+}
+
+#[test]
+fn at_the_bound_nothing_is_left_to_do_behind_dead_letters() {
+    let stands = Stands { last: 3, settled_to: 1, sent_to: 1, dead: &[1], ..Stands::default() };
+    let mut unread = Served::open(&stands);
+    unread.lane.settings.max_exceptions = 1;
+    assert_eq!(unread.cycle(), []);
+    assert!(unread.lane.is_idle(), "2 is not read");
+
+    let mut read = Served::open(&Stands { last: 2, ..Stands::default() });
+    read.lane.settings.max_exceptions = 1;
+    assert_eq!(read.cycle(), [(1, 0), (2, 1)]);
+    read.answer(1, 1, Outcome::Failed(Failure::permanent("never")));
+    assert!(!read.lane.is_idle(), "2 is under way");
+    read.answer(2, 1, Outcome::Blocked);
+    for _ in 0..3 {
+        assert_eq!(read.cycle(), []);
+    }
+    assert_eq!(read.standing(2), None, "2 is in the window");
+    assert!(read.lane.is_idle());
+}
+
+#[test]
+fn one_whose_row_is_gone_holds_nobody_back() {
+    let mut served = Served::open(&Stands { last: 2, ..Stands::default() });
+    served.lane.settings.max_exceptions = 1;
+    assert_eq!(served.cycle(), [(1, 0), (2, 1)]);
+    served.answer(2, 1, Outcome::Failed(Failure::retry("no")));
+    let later = Failure::retry("later").after(Duration::from_secs(1));
+    served.answer(1, 1, Outcome::Failed(later));
+    assert_eq!(served.cycle(), [], "2 waits behind 1");
+    served.gone.insert(1);
+    served.now = moment(NOW + 1_000);
+    let sent: Vec<_> = (0..3).flat_map(|_| served.cycle()).collect();
+    assert_eq!(sent.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), [2]);
 }

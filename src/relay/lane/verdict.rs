@@ -54,13 +54,17 @@ impl Lane {
         if !self.may_become_exception(seq) {
             // At the bound: it stays in the window, and the position stays with it.
             self.land(seq, false, why_again, now);
-            let state = State::Idle { blocked: false, not_before: now.tick + wait };
-            return self.set_state(seq, state);
+            if let Some(flight) = self.window.get_mut(&seq) {
+                flight.counts = counts;
+                flight.state = State::Idle { blocked: false, not_before: now.tick + wait };
+            }
+            return;
         }
         let exception = Exception {
             id,
             key,
             standing: Standing::Waiting,
+            bytes: 0,
             counts,
             due: now.tick + wait,
             state: State::Idle { blocked: false, not_before: 0 },
@@ -98,6 +102,7 @@ impl Lane {
             id,
             key,
             standing: Standing::Dead,
+            bytes: 0,
             counts,
             due: TickMs::MAX,
             state: State::Idle { blocked: false, not_before: 0 },
@@ -105,6 +110,7 @@ impl Lane {
             doubtful: false,
         };
         self.become_exception(seq, exception);
+        self.look_at_followers(key, seq, now);
         tracing::error!(
             messaging.system = "surehand",
             messaging.operation.name = "dead_letter",
@@ -159,6 +165,19 @@ impl Lane {
                 self.change(Change::Park { seq, id, key }, now);
             } else if exception.standing == Standing::Waiting {
                 self.due.insert((now.tick, seq));
+            }
+        }
+    }
+
+    /// Who waits for another attempt behind a dead one waits for a person now.
+    fn look_at_followers(&mut self, key: Option<KeyHash>, seq: Seq, now: Moment) {
+        for follower in key.into_iter().flat_map(|key| self.keys.behind(key, seq)) {
+            let Some(exception) = self.exceptions.get_mut(&follower) else { continue };
+            let is_idle = matches!(exception.state, State::Idle { .. });
+            if is_idle && exception.standing == Standing::Waiting {
+                self.due.remove(&(exception.due, follower));
+                exception.due = now.tick;
+                self.due.insert((exception.due, follower));
             }
         }
     }
