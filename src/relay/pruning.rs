@@ -13,7 +13,7 @@ use std::time::Duration;
 const SLICE: i64 = 512;
 /// How long one cycle deletes: alone, and while others write.
 pub(super) const PRUNE_ALONE_FOR: Duration = Duration::from_millis(3);
-pub(super) const PRUNE_BESIDE_FOR: Duration = Duration::from_micros(300);
+pub(super) const PRUNE_BESIDE_FOR: Duration = Duration::from_micros(200);
 /// What is kept for a while is looked at so often, when nothing else happens.
 const KEPT_MS: i64 = 1_000;
 /// How long skips, replacements and such are remembered.
