@@ -123,8 +123,9 @@ impl Relay {
     }
 
     /// Runs until nothing is left to deliver but dead letters and what waits behind them (at the
-    /// bound of exceptions, that is all that comes after); for tests, and for programs that end. Paused subscriptions have nothing to deliver. When one is
-    /// halted, everything is delivered to the others, and then its error is returned.
+    /// bound of exceptions, that is all that comes after); for tests, and for programs that end.
+    /// Paused subscriptions have nothing to deliver. When one is halted, everything is delivered to
+    /// the others, and then its error is returned.
     ///
     /// # Errors
     ///
