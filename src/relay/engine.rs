@@ -163,7 +163,7 @@ impl Engine {
         let held = open.cycle(database, served, sinks, &round)?;
         if is_alone {
             share.alone();
-        } else if held.messages >= CROWDING || open.pruning.is_due(now) {
+        } else if held.messages >= CROWDING || held.is_long() || open.pruning.is_due(now) {
             share.held(&held);
         }
         Ok(())
@@ -226,9 +226,11 @@ impl Engine {
         if self.served.is_empty() || !self.served.iter().all(halted) {
             return None;
         }
-        let last = self.served.pop()?;
-        self.served.clear();
-        if let Phase::Halted(error) = last.phase { Some(error) } else { None }
+        let last = self.served.last_mut()?;
+        match std::mem::replace(&mut last.phase, Phase::Closed) {
+            Phase::Halted(error) => Some(error),
+            _ => None,
+        }
     }
 
     /// From now on nothing new is claimed.
@@ -265,9 +267,8 @@ impl Engine {
         }
     }
 
-    /// Notes that the subscriptions were closed in good order, and lets them go. Only then do the
-    /// transports end, and with them the consumers, which may take their time; and the store is
-    /// closed after them. One that is halted is not passed over: its error is the result.
+    /// Notes that the subscriptions were closed in good order, and lets them go. One that is halted
+    /// is not passed over: its error is the result.
     pub(super) fn finish(mut self) -> Result<()> {
         let (mut closed, mut halted) = (Ok(()), None);
         for served in &mut self.served {
@@ -277,10 +278,17 @@ impl Engine {
             if let Phase::Halted(error) = std::mem::replace(&mut served.phase, Phase::Closed) {
                 halted.get_or_insert(error);
             }
-            served.release();
         }
-        drop(std::mem::take(&mut self.served));
         halted.map_or(closed, Err)
+    }
+}
+
+impl Drop for Engine {
+    /// Others may have the subscriptions before the transports end, and with them the consumers,
+    /// which may take their time. The store is closed after them.
+    fn drop(&mut self) {
+        self.served.iter_mut().for_each(Served::release);
+        self.served.clear();
     }
 }
 

@@ -30,6 +30,13 @@ const SHORT: Duration = Duration::from_micros(500);
 const FEWEST: usize = 32;
 const MOST: usize = 1 << 16;
 
+impl Held {
+    /// Whether somebody who met the lock may have met it twice.
+    pub(super) fn is_long(&self) -> bool {
+        self.to.saturating_sub(self.from).saturating_sub(self.pruned) > SHORT
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Share {
     /// When all that was held will have been paid for with free time.
@@ -51,8 +58,8 @@ impl Share {
             return;
         }
         // Down fast, up slowly: a cycle that was long may have met a slow disk, or be too large.
-        let is_long = whole.saturating_sub(held.pruned) > SHORT;
-        let most = if is_long { held.messages * 3 / 4 } else { self.most.min(held.messages) + 8 };
+        let most =
+            if held.is_long() { held.messages * 3 / 4 } else { self.most.min(held.messages) + 8 };
         self.most = most.max(FEWEST);
     }
 

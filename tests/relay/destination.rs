@@ -2,7 +2,10 @@
 
 use super::stage::{A_WHILE, Mail, Shop, keyed, main_line, millis, plain, scripted};
 use std::collections::BTreeSet;
-use surehand::Subscription;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use surehand::transport::{Outcome, Request, Settler};
+use surehand::{Subscription, Transport};
 
 const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -124,5 +127,32 @@ fn a_clock_that_jumped_back_does_not_lengthen_an_outage() {
     // No wait that was ever written is longer than the longest backoff.
     shop.clock.pass(MINUTE);
     mail.next().ack();
+    relay.stop();
+}
+
+/// Answers the first request, and drops all others: as a transport does whose thread is gone.
+struct Dies(Arc<AtomicU32>);
+
+impl Transport for Dies {
+    fn deliver(&self, request: Request, settler: Settler) {
+        if self.0.fetch_add(1, Ordering::SeqCst) == 0 {
+            let tickets = request.envelopes.iter().map(|envelope| envelope.ticket());
+            settler.settle_all(tickets.map(|ticket| (ticket, Outcome::delivered())));
+        }
+    }
+}
+
+#[test]
+fn a_destination_that_answered_a_moment_ago_and_then_knows_nothing_blames_nobody() {
+    let mut shop = Shop::open();
+    let requests = Arc::new(AtomicU32::new(0));
+    let relay = shop.serve(main_line(), Dies(Arc::clone(&requests)));
+    shop.put([plain(0)]);
+    shop.until(|stats| stats.settled_to == 1);
+    shop.put((0..300).map(plain));
+    // Longer than a message lives that is blamed each time.
+    shop.until(|stats| stats.outages >= 6);
+    assert!(requests.load(Ordering::SeqCst) >= 7);
+    no_message_is_blamed(&shop);
     relay.stop();
 }

@@ -80,6 +80,7 @@ impl Lane {
 
     /// Time has passed: whose answer is overdue, or will not come?
     pub(crate) fn tick(&mut self, now: Moment) {
+        self.statements.tick(now.tick);
         // Together, however they were told: nothing at all was answered, or others were.
         let mut overdue: BTreeSet<Seq> = BTreeSet::new();
         for (seq, attempt) in std::mem::take(&mut self.unknown) {
@@ -112,19 +113,23 @@ impl Lane {
         }
     }
 
-    /// Nobody answered for these: is it them, or the destination?
+    /// Nobody answered for these. Who was sent before the last answer is to blame itself; for the
+    /// others it is the destination that says nothing.
     fn out_of_time(&mut self, overdue: Vec<Seq>, now: Moment) {
-        let everything = overdue.len() == self.flying;
-        let sent = now.tick - self.settings.ack_timeout_ms;
-        if everything && !self.destination.heard_since(sent) {
-            return self.outage(&overdue, Trouble::Silent, now);
-        }
-        for seq in overdue {
+        let (blamed, others): (Vec<Seq>, Vec<Seq>) = overdue.into_iter().partition(|seq| {
+            self.request_of(*seq).is_some_and(|request| self.destination.heard_since(request))
+        });
+        for seq in blamed {
             self.lost(seq, now);
+        }
+        if !others.is_empty() {
+            self.outage(&others, Trouble::Silent, now);
         }
     }
 
     fn outage(&mut self, seqs: &[Seq], trouble: Trouble, now: Moment) {
+        let newest = seqs.iter().filter_map(|seq| self.request_of(*seq)).max();
+        let is_known = newest.is_some_and(|newest| self.destination.is_troubled_since(newest));
         let probed = match seqs {
             [alone] if self.destination.is_probing() => Some(*alone),
             _ => None,
@@ -132,7 +137,11 @@ impl Lane {
         for seq in seqs {
             self.land(*seq, false, Again::Outage, now);
         }
-        self.destination.fail(trouble, probed, now);
+        if is_known {
+            // Sent before the trouble that has been noted.
+            return;
+        }
+        self.destination.fail(trouble, probed, self.newest_request(), now);
         self.settle_soon(now);
         tracing::warn!(
             messaging.system = "surehand",
@@ -144,7 +153,7 @@ impl Lane {
     }
 
     fn destination_answered(&mut self, seq: Seq, now: Moment) {
-        for silent in self.destination.answered(now) {
+        for silent in self.destination.answered(self.newest_request(), now) {
             if silent != seq {
                 self.lost(silent, now);
             }

@@ -211,7 +211,7 @@ impl Lane {
                 Some(exception) => exception.standing == Standing::Waiting,
                 None => self.exceptions.len() < self.settings.max_exceptions,
             };
-            let held = parkable && self.keys.before(key, seq).any(|one| self.is_held(one));
+            let held = parkable && self.keys.ahead(key, seq).any(|one| self.is_held(one));
             return if held { Go::Park } else { Go::Wait };
         }
         // Without an inbox at the other end nobody checks `after`: wait for the answer.
@@ -226,12 +226,7 @@ impl Lane {
     }
 
     fn is_flying(&self, seq: Seq) -> bool {
-        let state = match (self.window.get(&seq), self.exceptions.get(&seq)) {
-            (Some(flight), _) => flight.state,
-            (None, Some(exception)) => exception.state,
-            (None, None) => return false,
-        };
-        matches!(state, State::Flying { .. })
+        self.request_of(seq).is_some()
     }
 }
 

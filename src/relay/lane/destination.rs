@@ -31,8 +31,10 @@ pub(super) struct Destination {
     probing: bool,
     /// Went alone during this outage and got no answer.
     silent: Vec<Seq>,
-    /// When an answer came last.
-    heard: TickMs,
+    /// The newest request there was when an answer came last: it may be the answer to any of them.
+    heard: u64,
+    /// The newest request there was when trouble came last: what went since is a probe.
+    troubled: u64,
 }
 
 impl Destination {
@@ -44,12 +46,14 @@ impl Destination {
             until_wall_ms: row.until_ms,
             probing: row.failures > 0,
             silent: Vec::new(),
-            heard: TickMs::MIN,
+            heard: 0,
+            troubled: 0,
         }
     }
 
-    /// Notes trouble; the wait doubles with every failure in a row.
-    pub(super) fn fail(&mut self, trouble: Trouble, probed: Option<Seq>, now: Moment) {
+    /// Notes trouble; the wait doubles with every failure in a row. `newest`: the last request.
+    pub(super) fn fail(&mut self, trouble: Trouble, probed: Option<Seq>, newest: u64, now: Moment) {
+        self.troubled = newest;
         self.failures = self.failures.saturating_add(1);
         self.probing = true;
         let doublings = self.failures.saturating_sub(1).min(16);
@@ -66,8 +70,8 @@ impl Destination {
     }
 
     /// An answer came. Says who was silent alone while the destination lived.
-    pub(super) fn answered(&mut self, now: Moment) -> Vec<Seq> {
-        self.heard = now.tick;
+    pub(super) fn answered(&mut self, newest: u64, now: Moment) -> Vec<Seq> {
+        self.heard = newest;
         self.failures = 0;
         self.until = now.tick;
         self.until_wall_ms = 0;
@@ -75,9 +79,14 @@ impl Destination {
         std::mem::take(&mut self.silent)
     }
 
-    /// Whether an answer came at or after this moment.
-    pub(super) fn heard_since(&self, tick: TickMs) -> bool {
-        self.heard >= tick
+    /// Whether an answer came after this request was sent.
+    pub(super) fn heard_since(&self, request: u64) -> bool {
+        self.heard >= request
+    }
+
+    /// Whether trouble came after this request was sent, and nothing else since.
+    pub(super) fn is_troubled_since(&self, request: u64) -> bool {
+        self.probing && self.troubled >= request
     }
 
     pub(super) fn is_available(&self, now: Moment) -> bool {
@@ -109,12 +118,18 @@ impl Destination {
 
 #[cfg(test)]
 impl Destination {
-    /// Every moment it remembers but the last answer's, for the model, in which time stands still.
-    pub(super) fn freeze(&mut self, instant: impl Fn(TickMs) -> TickMs) -> &mut TickMs {
+    /// Every moment and request it remembers, for the model, in which time stands still and
+    /// numbers are used again.
+    pub(super) fn freeze(
+        &mut self,
+        instant: impl Fn(TickMs) -> TickMs,
+        request: impl Fn(u64) -> u64,
+    ) {
         self.until = instant(self.until);
         self.until_wall_ms = instant(self.until_wall_ms);
         // Only the first failure and those after it are told apart, but for the length of a wait.
         self.failures = self.failures.min(2);
-        &mut self.heard
+        self.heard = request(self.heard);
+        self.troubled = request(self.troubled);
     }
 }

@@ -67,6 +67,24 @@ impl Lane {
         self.exceptions.get(&seq).map(|exception| (exception.id, exception.key, exception.counts))
     }
 
+    pub(super) fn state_of(&self, seq: Seq) -> Option<State> {
+        let flight = self.window.get(&seq).map(|flight| flight.state);
+        flight.or_else(|| self.exceptions.get(&seq).map(|exception| exception.state))
+    }
+
+    /// The request that a message is under way in.
+    pub(super) fn request_of(&self, seq: Seq) -> Option<u64> {
+        match self.state_of(seq)? {
+            State::Flying { request } => Some(request),
+            State::Idle { .. } | State::Acked { .. } => None,
+        }
+    }
+
+    /// The request that was sent last, or 0.
+    pub(super) fn newest_request(&self) -> u64 {
+        self.next_request - 1
+    }
+
     pub(super) fn flying_attempt(&self, seq: Seq) -> Option<u32> {
         let (state, attempt) = match (self.window.get(&seq), self.exceptions.get(&seq)) {
             (Some(flight), _) => (flight.state, flight.counts.attempts),

@@ -73,24 +73,22 @@ impl Lane {
         self.settle_by = self.settle_by.map(|_| NOW + super::answer::SETTLE_WITHIN_MS);
         self.statements.freeze(over);
         self.tally = super::Tally::default();
-        self.rank_deadlines(now);
+        // Of all requests before an answer or a trouble the newest that is open says the same.
+        let open = self.open_requests();
+        let newest = |request| open.range(..=request).next_back().copied().unwrap_or(0);
+        self.destination.freeze(over, newest);
+        self.rank_deadlines();
     }
 
-    /// Keeps the order of what was sent and heard, and nothing else of their times.
-    fn rank_deadlines(&mut self, now: Moment) {
+    /// Keeps the order of what was sent, and nothing else of their times.
+    fn rank_deadlines(&mut self) {
         let mut deadlines = std::mem::take(&mut self.deadlines);
         deadlines.retain(|(_, seq, attempt)| self.flying_attempt(*seq) == Some(*attempt));
-        let heard = self.destination.freeze(|at| instant(at, now.tick));
-        let sent = deadlines.iter().map(|(deadline, ..)| deadline - ACK_TIMEOUT_MS);
-        let times: BTreeSet<TickMs> = sent.chain([*heard]).collect();
+        let times: BTreeSet<TickMs> = deadlines.iter().map(|(deadline, ..)| *deadline).collect();
         let count = times.len() as TickMs;
-        let rank = |time: TickMs| {
-            let place = times.range(..time).count() as TickMs;
-            if time == TickMs::MIN { time } else { NOW - count + place }
-        };
-        *heard = rank(*heard);
         for (deadline, ..) in &mut deadlines {
-            *deadline = rank(*deadline - ACK_TIMEOUT_MS) + ACK_TIMEOUT_MS;
+            let place = times.range(..*deadline).count() as TickMs;
+            *deadline = NOW - count + place + ACK_TIMEOUT_MS;
         }
         self.deadlines = deadlines;
     }
@@ -103,15 +101,7 @@ impl Lane {
     /// The requests with messages that are overdue at that moment.
     pub(crate) fn overdue(&self, deadline: TickMs) -> BTreeSet<u64> {
         let overdue = self.deadlines.iter().filter(|(at, ..)| *at <= deadline);
-        let state = |seq| match (self.window.get(seq), self.exceptions.get(seq)) {
-            (Some(flight), _) => Some(flight.state),
-            (None, exception) => exception.map(|one| one.state),
-        };
-        let request = |seq| match state(seq) {
-            Some(State::Flying { request }) => Some(request),
-            _ => None,
-        };
-        overdue.filter_map(|(_, seq, _)| request(seq)).collect()
+        overdue.filter_map(|(_, seq, _)| self.request_of(*seq)).collect()
     }
 
     /// The requests that an answer, a confirmation or a `Closed` may still be about.

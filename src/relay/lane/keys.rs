@@ -83,6 +83,12 @@ impl Keys {
         chain.into_iter().flat_map(move |chain| chain.unsettled.range(..seq).rev().copied())
     }
 
+    /// The exceptions of the key before this place, the nearest first.
+    pub(super) fn ahead(&self, key: KeyHash, seq: Seq) -> impl Iterator<Item = Seq> {
+        let chain = self.0.get(&key);
+        chain.into_iter().flat_map(move |chain| chain.set_aside.range(..seq).rev().copied())
+    }
+
     /// The exceptions of the key after this place, in order.
     pub(super) fn behind(&self, key: KeyHash, seq: Seq) -> impl Iterator<Item = Seq> {
         let chain = self.0.get(&key);

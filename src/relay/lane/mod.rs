@@ -22,6 +22,8 @@ mod verdict;
 mod wake;
 
 #[cfg(test)]
+mod storm;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use destination::Trouble;
@@ -162,7 +164,7 @@ impl Lane {
             lane.sent_to = lane.sent_to.max(*skipped);
         }
         let settled = lane.settled_by_the_store();
-        lane.statements.begin(settled);
+        lane.statements.add(&settled, now.tick);
         lane
     }
 
@@ -259,16 +261,26 @@ impl Lane {
     /// Whether everything is settled but what waits for a person: dead letters, who is behind one
     /// of its key, and at the bound of exceptions all that is behind those.
     pub(crate) fn is_idle(&self) -> bool {
+        let at_the_bound = self.stalled
+            || self.window.len() >= self.settings.window
+            || self.window_bytes >= self.settings.window_bytes;
         let waits_for_a_person = |(seq, exception): (&Seq, &Exception)| match exception.standing {
             Standing::Dead | Standing::Skipped => true,
+            _ if matches!(exception.state, State::Acked { .. }) => true,
+            _ if *seq > self.cursor && at_the_bound => true,
             Standing::Parked | Standing::Waiting => self.is_behind_dead(exception.key, *seq),
         };
-        let mut window = self.window.iter();
-        let at_the_bound = self.stalled || self.window.len() >= self.settings.window;
+        let cannot_be_parked = self.exceptions.len() >= self.settings.max_exceptions;
+        // Acknowledged, and written: the position stops before them.
+        let is_passed = |flight: &Flight| matches!(flight.state, State::Acked { .. });
+        let stays = |(seq, flight): (&Seq, &Flight)| {
+            is_passed(flight) || cannot_be_parked && self.is_behind_dead(flight.key, *seq)
+        };
         self.flying == 0
+            && self.settle_by.is_none()
             && (!self.more || at_the_bound)
             && self.changes.is_empty()
-            && window.all(|(seq, flight)| self.is_behind_dead(flight.key, *seq))
+            && self.window.iter().all(stays)
             && self.exceptions.iter().all(waits_for_a_person)
             && self.statements.is_confirmed()
     }

@@ -61,7 +61,11 @@ impl Lane {
             envelopes.is_empty() && self.may_send(now) && self.statements.is_due(now.tick);
         let send = (!envelopes.is_empty() || statement_only).then(|| {
             self.next_request += 1;
-            Sending { request, statement: self.statements.carry(request), envelopes }
+            Sending {
+                request,
+                statement: self.statements.carry(request, now.tick + self.settings.ack_timeout_ms),
+                envelopes,
+            }
         });
         self.settle_by = None;
         self.written = self.position();
@@ -83,9 +87,7 @@ impl Lane {
     ) {
         let Some((id, key, counts)) = self.counts(seq) else { return };
         let Some(row) = row.filter(|row| row.id == id) else { return self.gone(seq, now) };
-        let state = self.window.get(&seq).map(|flight| flight.state);
-        let state = state.or_else(|| self.exceptions.get(&seq).map(|exception| exception.state));
-        let Some(State::Idle { blocked, .. }) = state else { return };
+        let Some(State::Idle { blocked, .. }) = self.state_of(seq) else { return };
         let go = key.map_or(Go::Send, |key| self.may_follow(key, seq, blocked, &Going::default()));
         match go {
             Go::Wait => {}
@@ -109,6 +111,8 @@ impl Lane {
     ) {
         let mut all = true;
         for row in rows {
+            // What is not there was deleted, and is read.
+            self.pass(row.seq - 1);
             if self.goes_alone() && !envelopes.is_empty()
                 || self.doubt.is_some_and(|run| row.seq > run.to)
             {
@@ -119,6 +123,11 @@ impl Lane {
                 all = false;
                 break;
             }
+        }
+        if all && more == Some(false) {
+            // And so is what was deleted at the end of the log.
+            let last = self.exceptions.last_key_value().map_or(0, |(seq, _)| *seq);
+            self.pass(self.cursor.max(last));
         }
         self.more = !all || more.unwrap_or(self.more);
     }
@@ -294,7 +303,8 @@ impl Lane {
     fn gone(&mut self, seq: Seq, now: Moment) {
         let Some((id, key, _)) = self.counts(seq) else { return };
         if let Some(key) = key {
-            self.keys.depart(key, seq);
+            // The consumer may not hear of it soon: nobody comes after it.
+            self.keys.remove(key, seq);
             self.wake_key(key, seq);
         }
         self.again.remove(&seq);
@@ -304,9 +314,6 @@ impl Lane {
             self.due.remove(&(exception.due, seq));
             self.freed.remove(&seq);
             self.stalled = false;
-            if let Some(key) = key {
-                self.keys.remove(key, seq);
-            }
             self.change(Change::Settle { seq, id, applied: None }, now);
         }
     }

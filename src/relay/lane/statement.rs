@@ -26,7 +26,8 @@ pub(super) struct Statements {
     /// The transport ends in an inbox that merges statements; otherwise nothing is kept.
     wanted: bool,
     unconfirmed: Ranges,
-    carried: BTreeMap<u64, Ranges>,
+    /// With when it will be too late for a confirmation.
+    carried: BTreeMap<u64, (TickMs, Ranges)>,
     skips: BTreeSet<Seq>,
     due: Option<TickMs>,
     /// After one that was not confirmed the next one waits, however urgent it is.
@@ -45,14 +46,7 @@ impl Statements {
         }
     }
 
-    /// The whole of what is settled, at the opening.
-    pub(super) fn begin(&mut self, settled: Ranges) {
-        if self.wanted {
-            self.unconfirmed = settled;
-        }
-    }
-
-    /// More was settled, by the commit that comes before the next request.
+    /// More was settled, by the commit that comes before the next request; at the opening, all of it.
     pub(super) fn add(&mut self, settled: &Ranges, now: TickMs) {
         if self.wanted && !settled.is_empty() {
             self.unconfirmed.union(settled);
@@ -66,10 +60,10 @@ impl Statements {
     }
 
     /// The statement that travels with a request.
-    pub(super) fn carry(&mut self, request: u64) -> Ranges {
+    pub(super) fn carry(&mut self, request: u64, deadline: TickMs) -> Ranges {
         let stated = self.unconfirmed.truncate_to(STATED_RANGES);
         if !stated.is_empty() {
-            self.carried.insert(request, stated.clone());
+            self.carried.insert(request, (deadline, stated.clone()));
         }
         self.due = None;
         stated
@@ -77,7 +71,7 @@ impl Statements {
 
     /// The consumer has merged what this request carried. Says which skips it knows now.
     pub(super) fn confirmed(&mut self, request: u64) -> Vec<Seq> {
-        let Some(stated) = self.carried.remove(&request) else { return Vec::new() };
+        let Some((_, stated)) = self.carried.remove(&request) else { return Vec::new() };
         self.unconfirmed.subtract(&stated);
         self.rest_until = TickMs::MIN;
         let known: Vec<Seq> =
@@ -93,6 +87,18 @@ impl Statements {
         if self.carried.remove(&request).is_some() {
             self.rest(now);
         }
+    }
+
+    /// Time has passed: whose confirmation is overdue?
+    pub(super) fn tick(&mut self, now: TickMs) {
+        while let Some(request) = self.deadline().and_then(|(at, one)| (at <= now).then_some(one)) {
+            self.lost(request, now);
+        }
+    }
+
+    /// When the first confirmation is overdue, and to which request.
+    pub(super) fn deadline(&self) -> Option<(TickMs, u64)> {
+        self.carried.first_key_value().map(|(request, (at, _))| (*at, *request))
     }
 
     /// Nothing that was carried so far was merged.
@@ -140,6 +146,8 @@ impl Statements {
     pub(super) fn freeze(&mut self, instant: impl Fn(TickMs) -> TickMs) {
         self.due = self.due.map(&instant);
         self.rest_until = instant(self.rest_until);
+        // The model says when a request is lost.
+        self.carried.values_mut().for_each(|(deadline, _)| *deadline = TickMs::MAX);
     }
 
     /// The requests whose confirmation is awaited.

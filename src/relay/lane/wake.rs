@@ -4,20 +4,22 @@ use super::{Lane, Moment, TickMs};
 
 impl Lane {
     /// The next moment at which this lane has something to do on its own; none when only an answer
-    /// or somebody's commit can bring work.
+    /// or somebody's commit can bring work. Asked when it wants nothing: what has its time behind
+    /// it waits for something else.
     pub(crate) fn wakes_at(&self, now: Moment) -> Option<TickMs> {
         let answers = self.deadlines.front().map(|(deadline, ..)| *deadline);
-        let retry = self.due.iter().find(|(_, seq)| *seq <= self.cursor).map(|(due, _)| *due);
-        let rested = self.earliest_rest();
-        let sending = [retry, rested, self.statements.due()];
+        let confirmed = self.statements.deadline().map(|(at, _)| at);
+        let retry = self.due.range((now.tick + 1, 0)..);
+        let retry = retry.clone().find(|(_, seq)| *seq <= self.cursor).map(|(due, _)| *due);
+        let statement = self.statements.due().filter(|at| *at > now.tick);
+        let sending = [retry, self.earliest_rest(now), statement];
         let sending = sending.into_iter().flatten().min();
         // During an outage nothing is sent before its end, but positions are written.
         let sending = match sending {
-            Some(at) => Some(at.max(self.destination.until())),
-            None if !self.destination.is_available(now) => Some(self.destination.until()),
-            None => None,
+            _ if !self.destination.is_available(now) => Some(self.destination.until()),
+            sending => sending,
         };
-        [answers, self.settle_by, sending].into_iter().flatten().min()
+        [answers, confirmed, self.settle_by, sending].into_iter().flatten().min()
     }
 
     /// Whether a cycle should run although there is nothing to send.
@@ -33,13 +35,11 @@ impl Lane {
         self.statements.hurry(now.tick);
     }
 
-    fn earliest_rest(&self) -> Option<TickMs> {
+    fn earliest_rest(&self, now: Moment) -> Option<TickMs> {
         let not_before = |seq| match self.window.get(seq).map(|flight| flight.state) {
-            Some(super::State::Idle { not_before, blocked: false }) if not_before > 0 => {
-                Some(not_before)
-            }
+            Some(super::State::Idle { not_before, .. }) => Some(not_before),
             _ => None,
         };
-        self.again.iter().filter_map(not_before).min()
+        self.again.iter().filter_map(not_before).filter(|at| *at > now.tick).min()
     }
 }
