@@ -46,7 +46,7 @@ impl Statements {
         }
     }
 
-    /// More was settled by the commit that comes before the next request; all of it, at the opening.
+    /// More was settled, by the commit that comes before the next request: all, at the opening.
     pub(super) fn add(&mut self, settled: &Ranges, now: TickMs) {
         if self.wanted && !settled.is_empty() {
             self.unconfirmed.union(settled);
