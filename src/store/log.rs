@@ -1,6 +1,6 @@
 //! The log of messages: appended by producers, read by relays, emptied when settled.
 
-use super::{read_one, run};
+use super::{dead, delivery, read_one, run, subscription};
 use crate::error::Result;
 use crate::id::{Fingerprint, MessageId, Seq, StoreId};
 use crate::message::Parts;
@@ -16,6 +16,7 @@ pub(super) const SCHEDULE: &str = "INSERT INTO outbox_scheduled \
     due_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 pub(super) const STORE: &str = "SELECT uuid, bounded FROM main.outbox_store WHERE one = 1";
 pub(super) const ADOPT: &str = "UPDATE outbox_store SET uuid = ?1 WHERE one = 1";
+pub(super) const KEEP_ID: &str = "UPDATE outbox_message SET id = ?2 WHERE seq = ?1 AND id IS NULL";
 pub(super) const NEXT_DUE: &str = "SELECT min(due_at_ms) FROM outbox_scheduled";
 pub(super) const APPEND_DUE: &str = "INSERT INTO outbox_message \
     (version, id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, \
@@ -57,7 +58,25 @@ pub(crate) fn store(connection: &Connection) -> Result<Option<Store>> {
 }
 
 pub(crate) fn adopt_identity(connection: &Connection, id: StoreId) -> Result<()> {
+    keep_ids(connection)?;
     run(connection, ADOPT, [id.as_bytes()], "adopt a new identity").map(drop)
+}
+
+/// A message without an id has one that is made of the store's. What is noted of it is noted under
+/// that: it gets it for good, which is the only update of the log there is.
+fn keep_ids(connection: &Connection) -> Result<()> {
+    for subscription in subscription::all(connection)? {
+        let number = subscription.number;
+        let exceptions =
+            delivery::all(connection, number)?.into_iter().map(|row| (row.seq, row.id));
+        let skips = dead::skips(connection, number)?.into_iter().map(|(seq, id, ..)| (seq, id));
+        let replacements = dead::replacements(connection, number)?;
+        let replacements = replacements.into_iter().map(|(seq, id, ..)| (seq, id));
+        for (seq, id) in exceptions.chain(skips).chain(replacements) {
+            run(connection, KEEP_ID, params![seq, id.as_bytes()], "keep the id of a message")?;
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn insert(connection: &Connection, new: &NewMessage<'_>) -> Result<Seq> {

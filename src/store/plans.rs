@@ -58,6 +58,7 @@ const STATEMENTS: &[&str] = &[
     log::SCHEDULE,
     log::STORE,
     log::ADOPT,
+    log::KEEP_ID,
     log::NEXT_DUE,
     log::APPEND_DUE,
     log::DELETE_DUE,
