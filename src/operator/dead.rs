@@ -230,7 +230,7 @@ impl<'a> DeadLetters<'a> {
         })
     }
 
-    /// What was skipped in the last days, and whether the consumer knows.
+    /// What was skipped in the last week, or is still in the log, and whether the consumer knows.
     ///
     /// # Errors
     ///
@@ -248,7 +248,7 @@ impl<'a> DeadLetters<'a> {
         Ok(rows.into_iter().map(skip).collect())
     }
 
-    /// What was replaced in the last days, and which revision was applied.
+    /// What was replaced in the last week, or is still in the log, and which revision was applied.
     ///
     /// # Errors
     ///

@@ -126,11 +126,10 @@ impl Operator {
     }
 
     /// Goes back: everything after this place is delivered again, as far as the log still has it,
-    /// replaced messages in their latest revision, and skipped ones not (for the week they are
-    /// listed). For a consumer that was restored from an older copy: take the place that the advice
-    /// of [`ErrorKind::ConsumerRewound`] names, up to which that copy knew everything to be
-    /// settled; going back further costs duplicates only. A relay that halted has to be started
-    /// again.
+    /// replaced messages in their latest revision, and skipped ones not. For a consumer that was
+    /// restored from an older copy: take the place that the advice of
+    /// [`ErrorKind::ConsumerRewound`] names, up to which that copy knew everything to be settled;
+    /// going back further costs duplicates only. A relay that halted has to be started again.
     ///
     /// # Errors
     ///

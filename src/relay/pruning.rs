@@ -16,7 +16,7 @@ pub(super) const PRUNE_ALONE_FOR: Duration = Duration::from_millis(3);
 pub(super) const PRUNE_BESIDE_FOR: Duration = Duration::from_micros(200);
 /// What is kept for a while is looked at so often, when nothing else happens.
 const KEPT_MS: i64 = 1_000;
-/// How long skips, replacements and such are remembered.
+/// How long skips, replacements and such are remembered at the least.
 const KEEP_NOTES_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
 /// What is known of the log without looking.

@@ -17,6 +17,7 @@ mod fan_out;
 mod faults;
 mod greetings;
 mod idle;
+mod notes;
 mod order;
 mod paused;
 mod redrive;
