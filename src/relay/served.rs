@@ -171,7 +171,7 @@ impl Served {
                 subscription::create(transaction, &name, new_id, &topics, from)?;
             }
             let row = subscription::get(transaction, &name)?;
-            subscription::open(transaction, row.number, nonce, &self.topics.stored())?;
+            subscription::open(transaction, &row, nonce, &self.topics.stored())?;
             Ok(Some(row.closed_cleanly))
         })?;
         let row = subscription::find(connection, &name)?;

@@ -233,9 +233,19 @@ pub(crate) fn create(
     run(connection, CREATE, parameters, "make a subscription").map(drop)
 }
 
-/// The next incarnation: one more epoch, and the nonce.
-pub(crate) fn open(connection: &Connection, number: i64, nonce: i64, topics: &str) -> Result<()> {
-    run(connection, OPEN, params![number, nonce, topics], "open a subscription").map(drop)
+/// The next incarnation: one more epoch, and the nonce. What it takes no longer, or only now, is
+/// pending no longer, or only now.
+pub(crate) fn open(
+    connection: &Connection,
+    row: &SubscriptionRow,
+    nonce: i64,
+    topics: &str,
+) -> Result<()> {
+    run(connection, OPEN, params![row.number, nonce, topics], "open a subscription")?;
+    if row.topics == topics {
+        return Ok(());
+    }
+    count_bytes(connection, &SubscriptionRow { topics: topics.to_owned(), ..row.clone() })
 }
 
 /// Who may write for this subscription, and whether it is served.
