@@ -105,7 +105,8 @@ impl Operator {
     /// no bound. What is pending already counts, and dead letters do until they are resolved.
     ///
     /// Messages are those after the position, whatever their topic, and exceptions: an upper bound.
-    /// Bytes are of the subscription's topics; what other programs insert later is not among them.
+    /// Bytes are of the subscription's topics; what other programs insert later is not among them,
+    /// yet taken off when it is settled, so that beside them the bound on bytes is a loose one.
     /// A scheduled message is checked when it is enqueued and joins the log in any case: its bytes
     /// count from the enqueue, as a message it counts from then on.
     ///
