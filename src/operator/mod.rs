@@ -153,7 +153,9 @@ impl Operator {
     /// Gives the outbox a new identity: for a restored backup, or a copy that is to live on beside
     /// the original. Consumers know nothing of the new one: whatever is pending in this file is
     /// delivered, even if a consumer applied it before under the old identity. Stop the relay
-    /// first.
+    /// first, and open every running [`Outbox`](crate::Outbox) and
+    /// [`AsyncOutbox`](crate::AsyncOutbox) again afterwards: they know the old identity, and fail
+    /// with [`ErrorKind::WrongDatabase`] without writing anything.
     ///
     /// # Errors
     ///
