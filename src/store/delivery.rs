@@ -52,7 +52,7 @@ pub(super) const HISTORY: &str =
     "SELECT history FROM outbox_delivery WHERE subscription = ?1 AND seq = ?2";
 pub(super) const SKIPS: &str = "SELECT seq FROM outbox_skip \
     WHERE subscription = ?1 AND state = 'unconfirmed' ORDER BY seq";
-pub(super) const COUNT: &str = "SELECT count(*) FROM outbox_delivery WHERE subscription = ?1 \
+pub(super) const COUNT: &str = "SELECT count(*) FROM main.outbox_delivery WHERE subscription = ?1 \
     AND seq <= ?2 AND state IN ('waiting', 'parked', 'dead')";
 pub(super) const CONFIRM_SKIP: &str = "UPDATE outbox_skip SET state = 'confirmed', \
     updated_at_ms = ?3 WHERE subscription = ?1 AND seq = ?2 AND state = 'unconfirmed'";

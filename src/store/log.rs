@@ -8,10 +8,11 @@ use rusqlite::{Connection, params};
 
 pub(crate) use super::row::{Content, LogRow, Reader};
 
-pub(super) const INSERT: &str = "INSERT INTO outbox_message \
+// What runs on a connection of the host's says `main`: a temporary table hides one of that name.
+pub(super) const INSERT: &str = "INSERT INTO main.outbox_message \
     (id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, payload) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-pub(super) const SCHEDULE: &str = "INSERT INTO outbox_scheduled \
+pub(super) const SCHEDULE: &str = "INSERT INTO main.outbox_scheduled \
     (id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, payload, \
     due_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 pub(super) const STORE: &str = "SELECT uuid, bounded FROM main.outbox_store WHERE one = 1";
@@ -26,13 +27,14 @@ pub(super) const APPEND_DUE: &str = "INSERT INTO outbox_message \
 pub(super) const DELETE_DUE: &str = "DELETE FROM outbox_scheduled WHERE number IN \
     (SELECT number FROM outbox_scheduled WHERE due_at_ms <= ?1 ORDER BY due_at_ms LIMIT ?2)";
 pub(super) const IDEMPOTENT: &str =
-    "SELECT id, fingerprint FROM outbox_idempotency WHERE key = ?1 AND expires_at_ms > ?2";
-pub(super) const REMEMBER_KEY: &str = "INSERT OR REPLACE INTO outbox_idempotency \
+    "SELECT id, fingerprint FROM main.outbox_idempotency WHERE key = ?1 AND expires_at_ms > ?2";
+pub(super) const REMEMBER_KEY: &str = "INSERT OR REPLACE INTO main.outbox_idempotency \
     (key, id, fingerprint, expires_at_ms) VALUES (?1, ?2, ?3, ?4)";
 pub(super) const FORGET_KEYS: &str = "DELETE FROM outbox_idempotency WHERE key IN \
     (SELECT key FROM outbox_idempotency WHERE expires_at_ms <= ?1 \
     ORDER BY expires_at_ms LIMIT ?2)";
-pub(super) const LAST_SEQ: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'outbox_message'";
+pub(super) const LAST_SEQ: &str =
+    "SELECT seq FROM main.sqlite_sequence WHERE name = 'outbox_message'";
 
 /// Whose database this is, and whether some subscription bounds it.
 #[derive(Clone, Copy, Debug)]

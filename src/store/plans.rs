@@ -162,7 +162,7 @@ fn plan(connection: &Connection, sql: &str) -> Vec<String> {
     let mut rows = statement.raw_query();
     let mut steps = Vec::new();
     while let Some(row) = rows.next().unwrap() {
-        steps.push(row.get::<_, String>("detail").unwrap());
+        steps.push(row.get::<_, String>("detail").unwrap().replace("main.", ""));
     }
     steps
 }
