@@ -74,7 +74,7 @@ impl Pruning {
         let settled = subscription::hold(connection)?.unwrap_or(from);
         let slice = settled.min(from + SLICE);
         let kept = if keep_ms > 0 {
-            prune::first_younger(connection, from, slice, now.wall_ms - keep_ms)?
+            prune::first_younger(connection, from, slice, (now.wall_ms, keep_ms))?
         } else {
             None
         };
