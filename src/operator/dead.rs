@@ -6,7 +6,7 @@ use crate::id::{MessageId, Seq};
 use crate::message::{Message, Parts, fingerprint};
 use crate::store::dead::{self, DeadRow, Replacement};
 use crate::store::log::{Content, Reader};
-use crate::store::{self, log, subscription};
+use crate::store::{log, subscription};
 use rusqlite::Transaction;
 
 /// A message that was given up, and why.
@@ -272,7 +272,7 @@ impl<'a> DeadLetters<'a> {
         let now_ms = self.operator.database.now().wall_ms;
         let nonce = i64::from_le_bytes(self.operator.database.random());
         let number = self.subscription;
-        store::write(&mut self.operator.connection, "change a dead letter", |transaction| {
+        self.operator.write("change a dead letter", |transaction| {
             let value = work(transaction, number, now_ms)?;
             subscription::bump(transaction, number, nonce)?;
             Ok(value)

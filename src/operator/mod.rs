@@ -14,7 +14,7 @@ use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Seq, StoreId};
 use crate::store::subscription::{self, Bound, SubscriptionRow, SubscriptionState};
-use crate::store::{self, Role, log, prune};
+use crate::store::{self, FileIdentity, Role, log, prune};
 use rusqlite::{Connection, Transaction};
 
 /// The person's side of an outbox.
@@ -36,6 +36,8 @@ use rusqlite::{Connection, Transaction};
 #[derive(Debug)]
 pub struct Operator {
     database: Database,
+    /// The file that was opened: what is written into one that was replaced is lost.
+    file: FileIdentity,
     connection: Connection,
 }
 
@@ -59,17 +61,21 @@ impl Operator {
     pub fn open(database: impl Into<Database>) -> Result<Self> {
         let database = database.into();
         let connection = store::open(&database, Role::Outbox)?;
-        Ok(Self { database, connection })
+        let file = FileIdentity::of(database.path());
+        Ok(Self { database, file, connection })
     }
 
-    /// Stops serving a subscription until it is resumed. The log is kept for it.
+    /// Stops serving a subscription until it is resumed. The log is kept for it. One that is
+    /// detached stays so: it is not served either, and holds up nobody.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::NotFound`] without such a subscription.
     pub fn pause(&mut self, subscription: &str) -> Result<()> {
         self.change(subscription, "pause a subscription", |transaction, row, nonce| {
-            subscription::set_state(transaction, row.number, SubscriptionState::Paused)?;
+            if row.state != SubscriptionState::Detached {
+                subscription::set_state(transaction, row.number, SubscriptionState::Paused)?;
+            }
             subscription::bump(transaction, row.number, nonce)
         })
     }
@@ -163,7 +169,7 @@ impl Operator {
     pub fn adopt_new_identity(&mut self) -> Result<StoreId> {
         let id = uuid::Builder::from_random_bytes(self.database.random()).into_uuid();
         let id = StoreId::from(id);
-        store::write(&mut self.connection, "adopt a new identity", |transaction| {
+        self.write("adopt a new identity", |transaction| {
             log::adopt_identity(transaction, id)?;
             subscription::begin_anew(transaction, log::last_seq(transaction)?)
         })?;
@@ -199,9 +205,23 @@ impl Operator {
         work: impl FnOnce(&Transaction<'_>, &SubscriptionRow, i64) -> Result<T>,
     ) -> Result<T> {
         let nonce = i64::from_le_bytes(self.database.random());
-        store::write(&mut self.connection, what, |transaction| {
+        self.write(what, |transaction| {
             let row = subscription::get(transaction, name)?;
             work(transaction, &row, nonce)
+        })
+    }
+
+    /// One transaction on the file that was opened: checked as late as it can be.
+    fn write<T>(
+        &mut self,
+        what: &str,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let Self { database, file, connection } = self;
+        store::write(connection, what, |transaction| {
+            let value = work(transaction)?;
+            file.check(database.path())?;
+            Ok(value)
         })
     }
 }

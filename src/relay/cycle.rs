@@ -9,7 +9,7 @@ use super::share::Held;
 use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handoff::{Hello, Request};
-use crate::id::StoreId;
+use crate::id::{Seq, StoreId};
 use crate::store::delivery::Change;
 use crate::store::log::{LogRow, Reader};
 use crate::store::subscription::{self, Position, SubscriptionState};
@@ -66,17 +66,17 @@ impl Open {
         Ok(Self { connection, store, reader, data_version, next_due_ms, pruning })
     }
 
-    /// Whether another connection committed since the last look: the one statement of an idle
-    /// relay.
-    pub(super) fn notice(&mut self) -> Result<bool> {
+    /// Whether another connection committed since the last look (the one statement of an idle
+    /// relay), and then where the log ends.
+    pub(super) fn notice(&mut self) -> Result<Option<Seq>> {
         let version = stats::data_version(&self.connection)?;
         if version == self.data_version {
-            return Ok(false);
+            return Ok(None);
         }
         self.data_version = version;
         self.next_due_ms = log::next_due(&self.connection)?;
         self.pruning.notice(&self.connection)?;
-        Ok(true)
+        log::last_seq(&self.connection).map(Some)
     }
 
     /// Runs one IMMEDIATE transaction, and sends what it recorded as sent. New messages are read

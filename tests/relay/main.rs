@@ -27,3 +27,4 @@ mod scheduled;
 mod skip;
 mod stage;
 mod stats;
+mod tampered;
