@@ -1,7 +1,8 @@
 //! The person's side: what is stuck and why, and what to do about it.
 //!
-//! Everything here is one short transaction on the producer's database, beside a running relay or
-//! without one. What changes a delivery begins a new epoch in the same transaction (rule 9): a
+//! Everything here is a short transaction on the producer's database, or several, beside a running
+//! relay or without one; only `remove`, a bound on bytes and `adopt_new_identity` take as long as
+//! there is much to delete or to count. What changes a delivery begins a new epoch in the same transaction (rule 9): a
 //! running relay notices, drops what it remembers, and reads again.
 
 mod dead;
