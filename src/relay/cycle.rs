@@ -18,8 +18,9 @@ use crate::transport::{Settler, Sink};
 use rusqlite::Connection;
 use std::time::Duration;
 
-/// Due messages appended by one cycle at the most: no cycle keeps others waiting for long.
-const SLICE: i64 = 512;
+/// Due messages, and bytes of their payloads, that one cycle appends: none keeps others waiting for
+/// long.
+const SLICE: (i64, i64) = (512, 1024 * 1024);
 
 /// The outbox's database as the relay has it open; dropped after every error that leaves doubt.
 pub(super) struct Open {

@@ -1,6 +1,6 @@
 //! The log of messages: appended by producers, read by relays, emptied when settled.
 
-use super::{dead, delivery, read_one, run, subscription};
+use super::{dead, delivery, read_all, read_one, run, subscription};
 use crate::error::Result;
 use crate::id::{Fingerprint, MessageId, Seq, StoreId};
 use crate::message::Parts;
@@ -19,6 +19,8 @@ pub(super) const STORE: &str = "SELECT uuid, bounded FROM main.outbox_store WHER
 pub(super) const ADOPT: &str = "UPDATE outbox_store SET uuid = ?1 WHERE one = 1";
 pub(super) const KEEP_ID: &str = "UPDATE outbox_message SET id = ?2 WHERE seq = ?1 AND id IS NULL";
 pub(super) const NEXT_DUE: &str = "SELECT min(due_at_ms) FROM outbox_scheduled";
+pub(super) const DUE: &str = "SELECT octet_length(payload) FROM outbox_scheduled \
+    WHERE due_at_ms <= ?1 ORDER BY due_at_ms LIMIT ?2";
 pub(super) const APPEND_DUE: &str = "INSERT INTO outbox_message \
     (version, id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, \
     due_at_ms, payload) SELECT version, id, topic, key, headers, content_type, created_at_ms, \
@@ -134,9 +136,24 @@ pub(crate) fn next_due(connection: &Connection) -> Result<Option<i64>> {
     Ok(due.flatten().map(|due| due.max(0)))
 }
 
-/// Appends what is due to the log, at most `limit` messages; says how many.
-pub(crate) fn append_due(connection: &Connection, now_ms: i64, limit: i64) -> Result<usize> {
+/// Appends what is due to the log, at most `limit` messages and no further one when `bytes` of
+/// payload are exceeded; says how many.
+pub(crate) fn append_due(
+    connection: &Connection,
+    now_ms: i64,
+    (limit, bytes): (i64, i64),
+) -> Result<usize> {
     let what = "append due messages";
+    let sizes = read_all(connection, DUE, [now_ms, limit], what, |row| {
+        Ok(row.get::<_, Option<i64>>(0)?.unwrap_or(0))
+    })?;
+    let mut size = 0;
+    let fitting = sizes.into_iter().take_while(|next| {
+        let fits = size < bytes;
+        size += next;
+        fits
+    });
+    let limit = i64::try_from(fitting.count()).unwrap_or(limit);
     let appended = run(connection, APPEND_DUE, [now_ms, limit], what)?;
     run(connection, DELETE_DUE, [now_ms, limit], what)?;
     Ok(appended)
@@ -173,3 +190,6 @@ pub(crate) fn last_seq(connection: &Connection) -> Result<Seq> {
     let last = read_one(connection, LAST_SEQ, [], "read the end of the log", |row| row.get(0))?;
     Ok(last.unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests;

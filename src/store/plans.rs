@@ -60,6 +60,7 @@ const STATEMENTS: &[&str] = &[
     log::ADOPT,
     log::KEEP_ID,
     log::NEXT_DUE,
+    log::DUE,
     log::APPEND_DUE,
     log::DELETE_DUE,
     log::IDEMPOTENT,
