@@ -76,7 +76,8 @@ impl Message {
         }
     }
 
-    /// Messages with one key reach a consumer in the order of their commits. At most 255 bytes.
+    /// Messages with one key reach a consumer in the order of their commits, delayed ones in the
+    /// order in which they [join the log](Self::delay). At most 255 bytes.
     pub fn key(mut self, key: impl Display) -> Self {
         self.key = Some(key.to_string());
         self
@@ -139,6 +140,9 @@ impl Message {
     }
 
     /// Joins the log no sooner than so long after the enqueue. Others are not held up by it.
+    ///
+    /// Its place among those of its key is the one at which it joins: two delayed ones come in the
+    /// order of their due times, which a clock that is set back between their commits may swap.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.due = Some(Moment::After(delay));
         self

@@ -6,8 +6,11 @@ use crate::id::{MessageId, Seq};
 use crate::message::{Message, Parts, fingerprint};
 use crate::store::dead::{self, DeadRow, Replacement};
 use crate::store::log::{Content, Reader};
-use crate::store::{self, log, subscription};
+use crate::store::{log, subscription};
 use rusqlite::Transaction;
+
+/// Dead letters that are redriven in one transaction: whoever enqueues waits for it.
+const SLICE: usize = 1_000;
 
 /// A message that was given up, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,29 +145,42 @@ impl<'a> DeadLetters<'a> {
         })
     }
 
-    /// Delivers again all that the filter picks; says how many.
+    /// Delivers again all that the filter picks; says how many. A thousand at a time, each in a
+    /// short transaction of its own, and asks the filter outside of them.
     ///
     /// # Errors
     ///
-    /// When the database fails; then none is redriven.
+    /// When the database fails; then those of earlier transactions are redriven.
     pub fn redrive_where(&mut self, pick: impl Fn(&DeadLetter) -> bool) -> Result<usize> {
+        let (mut after, mut count) = (0, 0);
+        loop {
+            let letters = self.list(after, SLICE)?;
+            let Some(last) = letters.last() else { return Ok(count) };
+            after = last.seq;
+            let picked: Vec<_> = letters.into_iter().filter(|letter| pick(letter)).collect();
+            if !picked.is_empty() {
+                count += self.redrive_all_of(&picked)?;
+            }
+        }
+    }
+
+    /// Those that are still dead.
+    fn redrive_all_of(&mut self, letters: &[DeadLetter]) -> Result<usize> {
         self.change(|transaction, subscription, now_ms| {
-            let rows = dead::list(transaction, subscription, 0, i64::MAX)?;
             let mut count = 0;
-            for letter in rows.into_iter().map(letter).filter(|letter| pick(letter)) {
-                let redriven =
-                    dead::redrive(transaction, subscription, letter.seq, letter.id, now_ms)?;
+            for DeadLetter { seq, id, .. } in letters {
+                let redriven = dead::redrive(transaction, subscription, *seq, *id, now_ms)?;
                 count += usize::from(redriven);
             }
             Ok(count)
         })
     }
 
-    /// Delivers all of them again; says how many.
+    /// Delivers all of them again, as [`redrive_where`](Self::redrive_where); says how many.
     ///
     /// # Errors
     ///
-    /// When the database fails; then none is redriven.
+    /// When the database fails; then those of earlier transactions are redriven.
     pub fn redrive_all(&mut self) -> Result<usize> {
         self.redrive_where(|_| true)
     }
@@ -210,13 +226,14 @@ impl<'a> DeadLetters<'a> {
     /// # Errors
     ///
     /// [`ErrorKind::NotFound`] when it is not dead (any more), [`ErrorKind::InvalidMessage`] over a
-    /// limit or when the row itself cannot be read.
+    /// limit, when the row itself cannot be read, or when it has expired: its time stays too, and
+    /// new content would die of it at once.
     pub fn replace(&mut self, letter: &DeadLetter, message: Message) -> Result<i64> {
         let (seq, id) = (letter.seq, letter.id);
         let headers = message.headers_json();
         message.check(headers.as_deref())?;
         self.change(move |transaction, subscription, now_ms| {
-            let parts = original(transaction, seq, id)?;
+            let parts = original(transaction, (seq, id), now_ms)?;
             let content_type = message.content_type;
             let parts = Parts { headers, content_type, payload: message.payload, ..parts };
             let content = Replacement {
@@ -230,7 +247,7 @@ impl<'a> DeadLetters<'a> {
         })
     }
 
-    /// What was skipped in the last days, and whether the consumer knows.
+    /// What was skipped in the last week, or is still in the log, and whether the consumer knows.
     ///
     /// # Errors
     ///
@@ -248,7 +265,7 @@ impl<'a> DeadLetters<'a> {
         Ok(rows.into_iter().map(skip).collect())
     }
 
-    /// What was replaced in the last days, and which revision was applied.
+    /// What was replaced in the last week, or is still in the log, and which revision was applied.
     ///
     /// # Errors
     ///
@@ -272,7 +289,7 @@ impl<'a> DeadLetters<'a> {
         let now_ms = self.operator.database.now().wall_ms;
         let nonce = i64::from_le_bytes(self.operator.database.random());
         let number = self.subscription;
-        store::write(&mut self.operator.connection, "change a dead letter", |transaction| {
+        self.operator.write("change a dead letter", |transaction| {
             let value = work(transaction, number, now_ms)?;
             subscription::bump(transaction, number, nonce)?;
             Ok(value)
@@ -309,8 +326,20 @@ fn found(changed: bool, seq: Seq) -> Result<()> {
     ))
 }
 
+fn irreplaceable(seq: Seq, problem: &str) -> Error {
+    Error::new(
+        ErrorKind::InvalidMessage,
+        format!("the row at place {seq} cannot be replaced: {problem}"),
+        "skip it, and enqueue a new message",
+    )
+}
+
 /// The topic and key a replacement keeps.
-fn original(transaction: &Transaction<'_>, seq: Seq, id: MessageId) -> Result<Parts> {
+fn original(
+    transaction: &Transaction<'_>,
+    (seq, id): (Seq, MessageId),
+    now_ms: i64,
+) -> Result<Parts> {
     let store = log::store(transaction)?.map(|store| Reader::new(store.id));
     let row = match store {
         // Subscription 0 has no replacements: this reads the row as it was enqueued.
@@ -319,12 +348,11 @@ fn original(transaction: &Transaction<'_>, seq: Seq, id: MessageId) -> Result<Pa
     };
     match row {
         Some(row) if row.id == id => match row.content {
+            Content::Whole(..) if row.expires_at_ms.is_some_and(|expires| expires < now_ms) => {
+                Err(irreplaceable(seq, "it has expired"))
+            }
             Content::Whole(_, parts) => Ok(parts),
-            Content::Malformed(problem) => Err(Error::new(
-                ErrorKind::InvalidMessage,
-                format!("the row at place {seq} cannot be replaced: {problem}"),
-                "skip it, and enqueue a new message",
-            )),
+            Content::Malformed(problem) => Err(irreplaceable(seq, &problem)),
             Content::Filtered => found(false, seq).map(|()| unreachable!("an error was returned")),
         },
         _ => found(false, seq).map(|()| unreachable!("an error was returned")),

@@ -1,7 +1,8 @@
 //! The person's side: what is stuck and why, and what to do about it.
 //!
-//! Everything here is one short transaction on the producer's database, beside a running relay or
-//! without one. What changes a delivery begins a new epoch in the same transaction (rule 9): a
+//! Everything here is a short transaction on the producer's database, or several, beside a running
+//! relay or without one; only `remove`, a bound on bytes and `adopt_new_identity` take as long as
+//! there is much to delete or to count. What changes a delivery begins a new epoch in the same transaction (rule 9): a
 //! running relay notices, drops what it remembers, and reads again.
 
 mod dead;
@@ -14,7 +15,7 @@ use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Seq, StoreId};
 use crate::store::subscription::{self, Bound, SubscriptionRow, SubscriptionState};
-use crate::store::{self, Role, log, prune};
+use crate::store::{self, FileIdentity, Role, log, prune};
 use rusqlite::{Connection, Transaction};
 
 /// The person's side of an outbox.
@@ -36,6 +37,8 @@ use rusqlite::{Connection, Transaction};
 #[derive(Debug)]
 pub struct Operator {
     database: Database,
+    /// The file that was opened: what is written into one that was replaced is lost.
+    file: FileIdentity,
     connection: Connection,
 }
 
@@ -59,17 +62,21 @@ impl Operator {
     pub fn open(database: impl Into<Database>) -> Result<Self> {
         let database = database.into();
         let connection = store::open(&database, Role::Outbox)?;
-        Ok(Self { database, connection })
+        let file = FileIdentity::of(database.path());
+        Ok(Self { database, file, connection })
     }
 
-    /// Stops serving a subscription until it is resumed. The log is kept for it.
+    /// Stops serving a subscription until it is resumed. The log is kept for it. One that is
+    /// detached stays so: it is not served either, and holds up nobody.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::NotFound`] without such a subscription.
     pub fn pause(&mut self, subscription: &str) -> Result<()> {
         self.change(subscription, "pause a subscription", |transaction, row, nonce| {
-            subscription::set_state(transaction, row.number, SubscriptionState::Paused)?;
+            if row.state != SubscriptionState::Detached {
+                subscription::set_state(transaction, row.number, SubscriptionState::Paused)?;
+            }
             subscription::bump(transaction, row.number, nonce)
         })
     }
@@ -105,7 +112,8 @@ impl Operator {
     /// no bound. What is pending already counts, and dead letters do until they are resolved.
     ///
     /// Messages are those after the position, whatever their topic, and exceptions: an upper bound.
-    /// Bytes are of the subscription's topics; what other programs insert later is not among them.
+    /// Bytes are of the subscription's topics; what other programs insert later is not among them,
+    /// yet taken off when it is settled, so that beside them the bound on bytes is a loose one.
     /// A scheduled message is checked when it is enqueued and joins the log in any case: its bytes
     /// count from the enqueue, as a message it counts from then on.
     ///
@@ -126,11 +134,10 @@ impl Operator {
     }
 
     /// Goes back: everything after this place is delivered again, as far as the log still has it,
-    /// replaced messages in their latest revision, and skipped ones not (for the week they are
-    /// listed). For a consumer that was restored from an older copy: take the place that the advice
-    /// of [`ErrorKind::ConsumerRewound`] names, up to which that copy knew everything to be
-    /// settled; going back further costs duplicates only. A relay that halted has to be started
-    /// again.
+    /// replaced messages in their latest revision, and skipped ones not. For a consumer that was
+    /// restored from an older copy: take the place that the advice of
+    /// [`ErrorKind::ConsumerRewound`] names, up to which that copy knew everything to be settled;
+    /// going back further costs duplicates only. A relay that halted has to be started again.
     ///
     /// # Errors
     ///
@@ -153,7 +160,9 @@ impl Operator {
     /// Gives the outbox a new identity: for a restored backup, or a copy that is to live on beside
     /// the original. Consumers know nothing of the new one: whatever is pending in this file is
     /// delivered, even if a consumer applied it before under the old identity. Stop the relay
-    /// first.
+    /// first, and open every running [`Outbox`](crate::Outbox) and
+    /// [`AsyncOutbox`](crate::AsyncOutbox) again afterwards: they know the old identity, and fail
+    /// with [`ErrorKind::WrongDatabase`] without writing anything.
     ///
     /// # Errors
     ///
@@ -161,7 +170,7 @@ impl Operator {
     pub fn adopt_new_identity(&mut self) -> Result<StoreId> {
         let id = uuid::Builder::from_random_bytes(self.database.random()).into_uuid();
         let id = StoreId::from(id);
-        store::write(&mut self.connection, "adopt a new identity", |transaction| {
+        self.write("adopt a new identity", |transaction| {
             log::adopt_identity(transaction, id)?;
             subscription::begin_anew(transaction, log::last_seq(transaction)?)
         })?;
@@ -197,9 +206,23 @@ impl Operator {
         work: impl FnOnce(&Transaction<'_>, &SubscriptionRow, i64) -> Result<T>,
     ) -> Result<T> {
         let nonce = i64::from_le_bytes(self.database.random());
-        store::write(&mut self.connection, what, |transaction| {
+        self.write(what, |transaction| {
             let row = subscription::get(transaction, name)?;
             work(transaction, &row, nonce)
+        })
+    }
+
+    /// One transaction on the file that was opened: checked as late as it can be.
+    fn write<T>(
+        &mut self,
+        what: &str,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let Self { database, file, connection } = self;
+        store::write(connection, what, |transaction| {
+            let value = work(transaction)?;
+            file.check(database.path())?;
+            Ok(value)
         })
     }
 }

@@ -54,9 +54,9 @@ impl Store {
             let mut rans = Vec::with_capacity(group.len());
             let commit = AssertUnwindSafe(|| self.commit(&mut group, &mut rans));
             let committed = catch_unwind(commit).unwrap_or_else(|_| Err(interrupted()));
-            if let Err(error) = &committed
-                && error.poisons()
-            {
+            let poisoned = committed.as_ref().is_err_and(Error::poisons);
+            // A statement that somebody left open holds the connection at what it saw, for ever.
+            if poisoned || self.open.as_ref().is_some_and(|(connection, _)| connection.is_busy()) {
                 self.open = None;
             }
             // Those whose turn did not come share the fate of the transaction.

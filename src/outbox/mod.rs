@@ -293,7 +293,8 @@ fn wrong_database(source: Option<Error>) -> Error {
     let error = Error::new(
         ErrorKind::WrongDatabase,
         "the transaction is on another database than the outbox was opened on",
-        "nothing was written; open the outbox on the database the transaction belongs to",
+        "nothing was written; open the outbox on the database the transaction belongs to, or open \
+         it again if that was given a new identity",
     );
     match source {
         Some(source) => error.because(source),

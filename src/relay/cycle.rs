@@ -9,7 +9,7 @@ use super::share::Held;
 use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handoff::{Hello, Request};
-use crate::id::StoreId;
+use crate::id::{Seq, StoreId};
 use crate::store::delivery::Change;
 use crate::store::log::{LogRow, Reader};
 use crate::store::subscription::{self, Position, SubscriptionState};
@@ -18,8 +18,9 @@ use crate::transport::{Settler, Sink};
 use rusqlite::Connection;
 use std::time::Duration;
 
-/// Due messages appended by one cycle at the most: no cycle keeps others waiting for long.
-const SLICE: i64 = 512;
+/// Due messages, and bytes of their payloads, that one cycle appends: none keeps others waiting for
+/// long.
+const SLICE: (i64, i64) = (512, 1024 * 1024);
 
 /// The outbox's database as the relay has it open; dropped after every error that leaves doubt.
 pub(super) struct Open {
@@ -66,17 +67,17 @@ impl Open {
         Ok(Self { connection, store, reader, data_version, next_due_ms, pruning })
     }
 
-    /// Whether another connection committed since the last look: the one statement of an idle
-    /// relay.
-    pub(super) fn notice(&mut self) -> Result<bool> {
+    /// Whether another connection committed since the last look (the one statement of an idle
+    /// relay), and then where the log ends.
+    pub(super) fn notice(&mut self) -> Result<Option<Seq>> {
         let version = stats::data_version(&self.connection)?;
         if version == self.data_version {
-            return Ok(false);
+            return Ok(None);
         }
         self.data_version = version;
         self.next_due_ms = log::next_due(&self.connection)?;
         self.pruning.notice(&self.connection)?;
-        Ok(true)
+        log::last_seq(&self.connection).map(Some)
     }
 
     /// Runs one IMMEDIATE transaction, and sends what it recorded as sent. New messages are read

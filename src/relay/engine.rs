@@ -99,13 +99,14 @@ impl Engine {
     /// relay.
     pub(super) fn notice(&mut self) -> Result<bool> {
         let Some(open) = &mut self.open else { return Ok(false) };
-        match open.notice() {
-            Ok(true) => {}
-            Ok(false) => return Ok(false),
+        let last_seq = match open.notice() {
+            Ok(Some(last_seq)) => last_seq,
+            Ok(None) => return Ok(false),
             // The next step opens anew, and looks at everything.
             Err(error) => return self.recover(error, self.now()).map(|_| true),
-        }
+        };
         self.others_wrote = self.now().tick;
+        self.served.iter_mut().for_each(|served| served.check_end(last_seq));
         self.look_again();
         Ok(true)
     }

@@ -13,6 +13,11 @@ pub(super) fn rewound(name: &str, detail: &str) -> Error {
     )
 }
 
+/// The places that were sent are to come again.
+pub(super) fn log_ends(name: &str) -> Error {
+    rewound(name, "the log ends before what was sent")
+}
+
 /// Somebody removed the subscription: made anew, it would hold the log again.
 pub(super) fn removed(name: &str) -> Error {
     Error::new(

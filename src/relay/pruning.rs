@@ -16,7 +16,7 @@ pub(super) const PRUNE_ALONE_FOR: Duration = Duration::from_millis(3);
 pub(super) const PRUNE_BESIDE_FOR: Duration = Duration::from_micros(200);
 /// What is kept for a while is looked at so often, when nothing else happens.
 const KEPT_MS: i64 = 1_000;
-/// How long skips, replacements and such are remembered.
+/// How long skips, replacements and such are remembered at the least.
 const KEEP_NOTES_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
 /// What is known of the log without looking.
@@ -74,7 +74,7 @@ impl Pruning {
         let settled = subscription::hold(connection)?.unwrap_or(from);
         let slice = settled.min(from + SLICE);
         let kept = if keep_ms > 0 {
-            prune::first_younger(connection, from, slice, now.wall_ms - keep_ms)?
+            prune::first_younger(connection, from, slice, (now.wall_ms, keep_ms))?
         } else {
             None
         };

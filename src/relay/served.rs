@@ -2,7 +2,7 @@
 
 use super::Subscription;
 use super::cycle::Round;
-use super::halt::{consumer_rewound, removed, rewound};
+use super::halt::{consumer_rewound, log_ends, removed, rewound};
 use super::lane::{Lane, Moment, TickMs, Trouble, Wants};
 use super::lock::Lock;
 use super::subscription::Start;
@@ -21,7 +21,6 @@ use rusqlite::Connection;
 const STANDBY_MS: i64 = 25;
 /// A paused subscription is looked at so often, should nobody's commit tell earlier.
 const RESTING_MS: i64 = 1_000;
-
 pub(super) struct Served {
     pub(super) subscription: Subscription,
     pub(super) transport: Box<dyn Transport>,
@@ -87,8 +86,7 @@ impl Served {
     pub(super) fn new(subscription: Subscription, transport: Box<dyn Transport>) -> Self {
         let topics = subscription.chosen_topics(transport.topics());
         let phase = Phase::Standby { again: TickMs::MIN };
-        let (lock, ahead) = (None, None);
-        let (greeting, opened_before, seen) = (0, false, false);
+        let (lock, ahead, greeting, opened_before, seen) = (None, None, 0, false, false);
         Self { subscription, transport, topics, lock, phase, ahead, greeting, opened_before, seen }
     }
 
@@ -171,7 +169,7 @@ impl Served {
                 subscription::create(transaction, &name, new_id, &topics, from)?;
             }
             let row = subscription::get(transaction, &name)?;
-            subscription::open(transaction, row.number, nonce, &self.topics.stored())?;
+            subscription::open(transaction, &row, nonce, &self.topics.stored())?;
             Ok(Some(row.closed_cleanly))
         })?;
         let row = subscription::find(connection, &name)?;
@@ -186,11 +184,18 @@ impl Served {
             return Ok(Phase::Closed);
         }
         if log::last_seq(connection)? < row.sent_to {
-            return Ok(Phase::Halted(rewound(&name, "the log ends before what was sent")));
+            return Ok(Phase::Halted(log_ends(&name)));
         }
         let after_crash = !was_clean && !self.opened_before;
         self.opened_before = true;
         self.greet(connection, store, &row, after_crash, now)
+    }
+
+    /// Where the log ends by now. A counter that was set back gives out places the lane is past.
+    pub(super) fn check_end(&mut self, last_seq: Seq) {
+        if self.lane().is_some_and(|lane| last_seq < lane.sent_to()) {
+            self.halt(log_ends(&self.subscription.name));
+        }
     }
 
     fn greet(

@@ -36,10 +36,12 @@ pub(super) const REPLACE: &str = "INSERT OR REPLACE INTO outbox_replacement (sub
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 pub(super) const FORGET_SKIPS: &str = "DELETE FROM outbox_skip WHERE (subscription, seq) IN \
     (SELECT subscription, seq FROM outbox_skip WHERE updated_at_ms <= ?1 \
+    AND seq <= (SELECT pruned_to FROM outbox_store WHERE one = 1) \
     AND state <> 'unconfirmed' ORDER BY updated_at_ms LIMIT ?2)";
 pub(super) const FORGET_REPLACEMENTS: &str = "DELETE FROM outbox_replacement \
     WHERE (subscription, seq) IN (SELECT subscription, seq FROM outbox_replacement \
-    WHERE updated_at_ms <= ?1 AND NOT EXISTS (SELECT 1 FROM outbox_delivery d \
+    WHERE updated_at_ms <= ?1 \
+    AND seq <= (SELECT pruned_to FROM outbox_store WHERE one = 1) AND NOT EXISTS (SELECT 1 FROM outbox_delivery d \
     WHERE d.subscription = outbox_replacement.subscription AND d.seq = outbox_replacement.seq \
     AND d.state <> 'skipped') ORDER BY updated_at_ms LIMIT ?2)";
 pub(super) const SKIPS: &str = "SELECT seq, id, state, updated_at_ms FROM outbox_skip \
@@ -189,7 +191,8 @@ pub(crate) fn replace(
     Ok(revision)
 }
 
-/// Forgets old notes of skips and replacements that have run their course.
+/// Forgets old notes of skips and replacements that have run their course. What the log still has
+/// may be delivered again by a rewind, which needs them.
 pub(crate) fn forget(connection: &Connection, before_ms: i64, limit: i64) -> Result<usize> {
     let what = "forget old skips and replacements";
     let skips = run(connection, FORGET_SKIPS, [before_ms, limit], what)?;

@@ -37,10 +37,11 @@ pub(super) const BURY: &str = "INSERT INTO outbox_delivery (subscription, seq, i
 pub(super) const SEND: &str = "UPDATE outbox_delivery SET state = 'waiting', sent = 1, \
     attempts = max(attempts, ?3), lost = ?4, updated_at_ms = ?5 \
     WHERE subscription = ?1 AND seq = ?2 AND state IN ('waiting', 'parked')";
-/// What the bound on bytes counted for it, before its row may be deleted.
+/// What the bound on bytes counted for it, before its row may be deleted: its length, which SQLite
+/// knows without reading it.
 pub(super) const RETURN_BYTES: &str = "UPDATE outbox_subscription SET pending_bytes = \
-    max(0, pending_bytes - coalesce((SELECT length(CAST(payload AS BLOB)) FROM outbox_message \
-    WHERE seq = ?2), 0)) WHERE subscription = ?1";
+    max(0, pending_bytes - coalesce((SELECT octet_length(payload) FROM outbox_message \
+    WHERE seq = ?2), 0)) WHERE subscription = ?1 AND maximum_bytes IS NOT NULL";
 pub(super) const SETTLE: &str =
     "DELETE FROM outbox_delivery WHERE subscription = ?1 AND seq = ?2 AND id = ?3";
 pub(super) const DROP_SKIPPED: &str = "DELETE FROM outbox_delivery \
@@ -51,7 +52,7 @@ pub(super) const HISTORY: &str =
     "SELECT history FROM outbox_delivery WHERE subscription = ?1 AND seq = ?2";
 pub(super) const SKIPS: &str = "SELECT seq FROM outbox_skip \
     WHERE subscription = ?1 AND state = 'unconfirmed' ORDER BY seq";
-pub(super) const COUNT: &str = "SELECT count(*) FROM outbox_delivery WHERE subscription = ?1 \
+pub(super) const COUNT: &str = "SELECT count(*) FROM main.outbox_delivery WHERE subscription = ?1 \
     AND seq <= ?2 AND state IN ('waiting', 'parked', 'dead')";
 pub(super) const CONFIRM_SKIP: &str = "UPDATE outbox_skip SET state = 'confirmed', \
     updated_at_ms = ?3 WHERE subscription = ?1 AND seq = ?2 AND state = 'unconfirmed'";

@@ -1,6 +1,6 @@
 //! The log of messages: appended by producers, read by relays, emptied when settled.
 
-use super::{read_one, run};
+use super::{dead, delivery, read_all, read_one, run, subscription};
 use crate::error::Result;
 use crate::id::{Fingerprint, MessageId, Seq, StoreId};
 use crate::message::Parts;
@@ -8,15 +8,19 @@ use rusqlite::{Connection, params};
 
 pub(crate) use super::row::{Content, LogRow, Reader};
 
-pub(super) const INSERT: &str = "INSERT INTO outbox_message \
+// What runs on a connection of the host's says `main`: a temporary table hides one of that name.
+pub(super) const INSERT: &str = "INSERT INTO main.outbox_message \
     (id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, payload) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-pub(super) const SCHEDULE: &str = "INSERT INTO outbox_scheduled \
+pub(super) const SCHEDULE: &str = "INSERT INTO main.outbox_scheduled \
     (id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, payload, \
     due_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 pub(super) const STORE: &str = "SELECT uuid, bounded FROM main.outbox_store WHERE one = 1";
 pub(super) const ADOPT: &str = "UPDATE outbox_store SET uuid = ?1 WHERE one = 1";
+pub(super) const KEEP_ID: &str = "UPDATE outbox_message SET id = ?2 WHERE seq = ?1 AND id IS NULL";
 pub(super) const NEXT_DUE: &str = "SELECT min(due_at_ms) FROM outbox_scheduled";
+pub(super) const DUE: &str = "SELECT octet_length(payload) FROM outbox_scheduled \
+    WHERE due_at_ms <= ?1 ORDER BY due_at_ms LIMIT ?2";
 pub(super) const APPEND_DUE: &str = "INSERT INTO outbox_message \
     (version, id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, \
     due_at_ms, payload) SELECT version, id, topic, key, headers, content_type, created_at_ms, \
@@ -25,13 +29,14 @@ pub(super) const APPEND_DUE: &str = "INSERT INTO outbox_message \
 pub(super) const DELETE_DUE: &str = "DELETE FROM outbox_scheduled WHERE number IN \
     (SELECT number FROM outbox_scheduled WHERE due_at_ms <= ?1 ORDER BY due_at_ms LIMIT ?2)";
 pub(super) const IDEMPOTENT: &str =
-    "SELECT id, fingerprint FROM outbox_idempotency WHERE key = ?1 AND expires_at_ms > ?2";
-pub(super) const REMEMBER_KEY: &str = "INSERT OR REPLACE INTO outbox_idempotency \
+    "SELECT id, fingerprint FROM main.outbox_idempotency WHERE key = ?1 AND expires_at_ms > ?2";
+pub(super) const REMEMBER_KEY: &str = "INSERT OR REPLACE INTO main.outbox_idempotency \
     (key, id, fingerprint, expires_at_ms) VALUES (?1, ?2, ?3, ?4)";
 pub(super) const FORGET_KEYS: &str = "DELETE FROM outbox_idempotency WHERE key IN \
     (SELECT key FROM outbox_idempotency WHERE expires_at_ms <= ?1 \
     ORDER BY expires_at_ms LIMIT ?2)";
-pub(super) const LAST_SEQ: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'outbox_message'";
+pub(super) const LAST_SEQ: &str =
+    "SELECT seq FROM main.sqlite_sequence WHERE name = 'outbox_message'";
 
 /// Whose database this is, and whether some subscription bounds it.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +62,25 @@ pub(crate) fn store(connection: &Connection) -> Result<Option<Store>> {
 }
 
 pub(crate) fn adopt_identity(connection: &Connection, id: StoreId) -> Result<()> {
+    keep_ids(connection)?;
     run(connection, ADOPT, [id.as_bytes()], "adopt a new identity").map(drop)
+}
+
+/// A message without an id has one that is made of the store's. What is noted of it is noted under
+/// that: it gets it for good, which is the only update of the log there is.
+fn keep_ids(connection: &Connection) -> Result<()> {
+    for subscription in subscription::all(connection)? {
+        let number = subscription.number;
+        let exceptions =
+            delivery::all(connection, number)?.into_iter().map(|row| (row.seq, row.id));
+        let skips = dead::skips(connection, number)?.into_iter().map(|(seq, id, ..)| (seq, id));
+        let replacements = dead::replacements(connection, number)?;
+        let replacements = replacements.into_iter().map(|(seq, id, ..)| (seq, id));
+        for (seq, id) in exceptions.chain(skips).chain(replacements) {
+            run(connection, KEEP_ID, params![seq, id.as_bytes()], "keep the id of a message")?;
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn insert(connection: &Connection, new: &NewMessage<'_>) -> Result<Seq> {
@@ -113,9 +136,24 @@ pub(crate) fn next_due(connection: &Connection) -> Result<Option<i64>> {
     Ok(due.flatten().map(|due| due.max(0)))
 }
 
-/// Appends what is due to the log, at most `limit` messages; says how many.
-pub(crate) fn append_due(connection: &Connection, now_ms: i64, limit: i64) -> Result<usize> {
+/// Appends what is due to the log, at most `limit` messages and no further one when `bytes` of
+/// payload are exceeded; says how many.
+pub(crate) fn append_due(
+    connection: &Connection,
+    now_ms: i64,
+    (limit, bytes): (i64, i64),
+) -> Result<usize> {
     let what = "append due messages";
+    let sizes = read_all(connection, DUE, [now_ms, limit], what, |row| {
+        Ok(row.get::<_, Option<i64>>(0)?.unwrap_or(0))
+    })?;
+    let mut size = 0;
+    let fitting = sizes.into_iter().take_while(|next| {
+        let fits = size < bytes;
+        size += next;
+        fits
+    });
+    let limit = i64::try_from(fitting.count()).unwrap_or(limit);
     let appended = run(connection, APPEND_DUE, [now_ms, limit], what)?;
     run(connection, DELETE_DUE, [now_ms, limit], what)?;
     Ok(appended)
@@ -152,3 +190,6 @@ pub(crate) fn last_seq(connection: &Connection) -> Result<Seq> {
     let last = read_one(connection, LAST_SEQ, [], "read the end of the log", |row| row.get(0))?;
     Ok(last.unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests;

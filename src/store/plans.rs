@@ -58,7 +58,9 @@ const STATEMENTS: &[&str] = &[
     log::SCHEDULE,
     log::STORE,
     log::ADOPT,
+    log::KEEP_ID,
     log::NEXT_DUE,
+    log::DUE,
     log::APPEND_DUE,
     log::DELETE_DUE,
     log::IDEMPOTENT,
@@ -161,7 +163,7 @@ fn plan(connection: &Connection, sql: &str) -> Vec<String> {
     let mut rows = statement.raw_query();
     let mut steps = Vec::new();
     while let Some(row) = rows.next().unwrap() {
-        steps.push(row.get::<_, String>("detail").unwrap());
+        steps.push(row.get::<_, String>("detail").unwrap().replace("main.", ""));
     }
     steps
 }

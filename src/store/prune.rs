@@ -14,7 +14,7 @@ pub(super) const PRUNE_ONE: &str = "DELETE FROM outbox_message WHERE seq = ?1 \
     AND seq <= (SELECT pruned_to FROM outbox_store WHERE one = 1) AND NOT EXISTS \
     (SELECT 1 FROM outbox_delivery WHERE seq = ?1 AND state <> 'skipped')";
 pub(super) const YOUNGER: &str = "SELECT seq, created_at_ms FROM outbox_message \
-    WHERE seq > ?1 AND seq <= ?2 AND created_at_ms > ?3 \
+    WHERE seq > ?1 AND seq <= ?2 AND created_at_ms > ?3 AND created_at_ms <= ?4 \
     AND typeof(created_at_ms) IN ('integer', 'real') ORDER BY seq LIMIT 1";
 
 /// Places before the first look at the time: a few milliseconds, should all hold the largest
@@ -58,15 +58,19 @@ pub(crate) fn settled_exception(connection: &Connection, seq: Seq) -> Result<()>
     run(connection, PRUNE_ONE, [seq], "prune a settled exception").map(drop)
 }
 
-/// The first message of `(after, through]` that is younger than `oldest_kept_ms`, and when it was
-/// enqueued.
+/// Somebody else's clock may be ahead by so much. What claims to be from later is taken for old: it
+/// would keep the log until then.
+const AHEAD_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// The first message of `(after, through]` that is younger than `keep_ms`, and when it was enqueued.
 pub(crate) fn first_younger(
     connection: &Connection,
     after: Seq,
     through: Seq,
-    oldest_kept_ms: i64,
+    (now_ms, keep_ms): (i64, i64),
 ) -> Result<Option<(Seq, i64)>> {
-    let parameters = [after, through, oldest_kept_ms];
+    let latest = now_ms.saturating_add(AHEAD_MS);
+    let parameters = [after, through, now_ms.saturating_sub(keep_ms), latest];
     read_one(connection, YOUNGER, parameters, "find what to keep", |row| {
         Ok((row.get(0)?, whole(row.get_ref(1)?).unwrap_or(0)))
     })

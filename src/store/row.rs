@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 pub(super) const READ_AFTER: &str = "SELECT seq, version, id, topic, key, headers, content_type, \
-    created_at_ms, expires_at_ms, checksum, payload FROM outbox_message \
+    created_at_ms, expires_at_ms, checksum, payload FROM main.outbox_message \
     WHERE seq > ?1 ORDER BY seq LIMIT ?2";
 pub(super) const READ_AT: &str = "SELECT seq, version, id, topic, key, headers, content_type, \
     created_at_ms, expires_at_ms, checksum, payload FROM outbox_message WHERE seq = ?1";

@@ -16,7 +16,7 @@ pub(super) const READ: &str = "SELECT subscription, name, uuid, topics, state, s
 pub(super) const ALL: &str = "SELECT subscription, name, uuid, topics, state, settled_to, \
     sent_to, acked_to, epoch, nonce, closed_cleanly, doubt_seq, doubt_attempts, outages, \
     available_at_ms, maximum_pending, maximum_bytes, when_full, pending_bytes \
-    FROM outbox_subscription \
+    FROM main.outbox_subscription \
     ORDER BY subscription";
 pub(super) const OPEN: &str = "UPDATE outbox_subscription \
     SET epoch = epoch + 1, nonce = ?2, topics = ?3, closed_cleanly = 0 WHERE subscription = ?1";
@@ -35,13 +35,13 @@ pub(super) const CLOSE: &str = "UPDATE outbox_subscription \
 pub(super) const BUMP: &str =
     "UPDATE outbox_subscription SET epoch = epoch + 1, nonce = ?2 WHERE subscription = ?1";
 pub(super) const SET_STATE: &str =
-    "UPDATE outbox_subscription SET state = ?2 WHERE subscription = ?1";
+    "UPDATE main.outbox_subscription SET state = ?2 WHERE subscription = ?1";
 pub(super) const SET_BOUND: &str = "UPDATE outbox_subscription \
     SET maximum_pending = ?2, maximum_bytes = ?3, when_full = ?4 WHERE subscription = ?1";
 pub(super) const SET_BOUNDED: &str = "UPDATE outbox_store SET bounded = EXISTS (SELECT 1 \
     FROM outbox_subscription WHERE maximum_pending IS NOT NULL OR maximum_bytes IS NOT NULL) \
     WHERE one = 1";
-pub(super) const ADD_BYTES: &str = "UPDATE outbox_subscription \
+pub(super) const ADD_BYTES: &str = "UPDATE main.outbox_subscription \
     SET pending_bytes = pending_bytes + ?2 WHERE subscription = ?1";
 pub(super) const SET_BYTES: &str =
     "UPDATE outbox_subscription SET pending_bytes = ?2 WHERE subscription = ?1";
@@ -233,9 +233,19 @@ pub(crate) fn create(
     run(connection, CREATE, parameters, "make a subscription").map(drop)
 }
 
-/// The next incarnation: one more epoch, and the nonce.
-pub(crate) fn open(connection: &Connection, number: i64, nonce: i64, topics: &str) -> Result<()> {
-    run(connection, OPEN, params![number, nonce, topics], "open a subscription").map(drop)
+/// The next incarnation: one more epoch, and the nonce. What it takes no longer, or only now, is
+/// pending no longer, or only now.
+pub(crate) fn open(
+    connection: &Connection,
+    row: &SubscriptionRow,
+    nonce: i64,
+    topics: &str,
+) -> Result<()> {
+    run(connection, OPEN, params![row.number, nonce, topics], "open a subscription")?;
+    if row.topics == topics {
+        return Ok(());
+    }
+    count_bytes(connection, &SubscriptionRow { topics: topics.to_owned(), ..row.clone() })
 }
 
 /// Who may write for this subscription, and whether it is served.

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "helpers are shared by plays to come")]
 
+mod adopted;
 mod answers;
 mod backup;
 mod bounded;

@@ -16,4 +16,5 @@ mod limits;
 mod loud;
 mod message;
 mod support;
+mod temporary;
 mod wrong;

@@ -2,7 +2,7 @@
 
 use super::support::{Shop, begin, order, placed, read};
 use surehand::rusqlite::{Connection, TransactionBehavior};
-use surehand::{ErrorKind, Outbox};
+use surehand::{ErrorKind, Operator, Outbox};
 
 #[test]
 fn a_database_without_an_outbox_is_the_wrong_one() {
@@ -74,4 +74,15 @@ fn a_locked_database_is_busy_and_not_wrong() {
     order(&tx, 1);
     tx.commit().unwrap();
     assert_eq!(shop.written(), (1, 1));
+}
+
+#[test]
+fn a_database_with_a_new_identity_is_another_until_the_outbox_is_opened_again() {
+    let mut shop = Shop::new();
+    Operator::open(&shop.path).unwrap().adopt_new_identity().unwrap();
+    let error = shop.enqueue(placed()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WrongDatabase);
+    assert!(error.advice().contains("open it again"), "{error}");
+    shop.outbox = Outbox::open(&shop.path).unwrap();
+    shop.enqueue(placed()).unwrap();
 }

@@ -158,3 +158,39 @@ fn one_that_has_expired_dies_again_without_being_sent() {
     mail.stays_empty();
     relay.stop();
 }
+
+/// A thousand dead letters and one more, as if a relay had given them up.
+fn buried(shop: &Shop) {
+    shop.execute(
+        "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1001)
+        INSERT INTO outbox_message (topic, id, payload)
+        SELECT 'order.placed', randomblob(16), n FROM n;
+        INSERT INTO outbox_delivery (subscription, seq, id, state, updated_at_ms)
+        SELECT 1, seq, id, 'dead', 1 FROM outbox_message;
+        UPDATE outbox_subscription SET settled_to = 1001, sent_to = 1001",
+    );
+}
+
+#[test]
+fn whoever_writes_gets_turns_while_many_are_redriven() {
+    let shop = Shop::open();
+    let relay = shop.serve(main_line(), scripted().0);
+    shop.until(|_| true);
+    relay.stop();
+    buried(&shop);
+    shop.execute("PRAGMA busy_timeout = 0");
+    let shop = std::cell::RefCell::new(shop);
+    let redriven = "SELECT count(*) FROM outbox_delivery WHERE state = 'waiting'";
+    let found = std::cell::RefCell::new(Vec::new());
+    let mut operator = shop.borrow().operator();
+    let pick = |letter: &surehand::operator::DeadLetter| {
+        // Whoever would have to wait fails here.
+        if [1, 1_001].contains(&letter.seq) {
+            shop.borrow_mut().put([plain(letter.seq)]);
+            found.borrow_mut().push(shop.borrow().count(redriven));
+        }
+        letter.seq != 2
+    };
+    let count = operator.dead_letters("main").unwrap().redrive_where(pick).unwrap();
+    assert_eq!((count, found.into_inner()), (1_000, vec![0, 999]));
+}

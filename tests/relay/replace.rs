@@ -257,3 +257,20 @@ fn a_replaced_message_is_delivered_again_as_it_was_replaced() {
     shop.until(|stats| stats.settled_to == 3 && stats.pending == 0);
     relay.stop();
 }
+
+/// The time is part of what stays: new content would expire with the old.
+#[test]
+fn an_expired_letter_is_not_replaced_and_the_advice_says_what_to_do() {
+    let minute = std::time::Duration::from_secs(60);
+    let mut shop = Shop::open();
+    shop.put([plain(1).expires_after(minute)]);
+    shop.clock.pass(2 * minute);
+    let (script, _mail) = scripted();
+    let relay = shop.serve(main_line(), script);
+    let letter = shop.dead(1).remove(0);
+    let error = shop.replace(&letter, plain(2).expires_after(minute)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidMessage, "{error}");
+    assert!(error.to_string().contains("skip it, and enqueue a new message"), "{error}");
+    assert_eq!((shop.dead(1), shop.replaced()), (vec![letter], vec![]));
+    relay.stop();
+}

@@ -181,3 +181,22 @@ fn a_relay_that_stops_while_it_rests_from_deleting_writes_what_it_knows() {
         assert_eq!(shop.stats("main").settled_to, backlog + 10);
     }
 }
+
+/// As another program writes it that counts microseconds.
+#[test]
+fn a_row_from_the_future_does_not_keep_the_log_for_ever() {
+    let mut shop = Shop::open();
+    shop.put([plain(1)]);
+    let row = "INSERT INTO outbox_message (topic, payload, created_at_ms) \
+        VALUES ('order.placed', '2', 1700000000000000)";
+    shop.execute(row);
+    shop.put([plain(3)]);
+    let (script, mut mail) = scripted();
+    let relay = shop.relay().keep_settled(HOUR).subscribe(main_line(), script);
+    let relay = Running::start(relay);
+    mail.acknowledge(3);
+    shop.until(|stats| stats.settled_to == 3);
+    shop.clock.pass(2 * HOUR);
+    shop.until_the_log_has(0);
+    relay.stop();
+}

@@ -100,3 +100,18 @@ async fn after_resume_it_goes_on_with_what_the_log_has_under_a_bound_that_allows
     deliver(&shop, NAMES).await;
     assert_eq!(stats(&shop, "orders").delivered, 6);
 }
+
+/// Paused, it would hold the log again, and what it refuses would be refused for ever.
+#[tokio::test]
+async fn pausing_what_is_detached_holds_up_nobody() {
+    let mut shop = shop().await;
+    bound(&shop, Some(1), None, WhenFull::Detach);
+    shop.enqueue(placed()).unwrap();
+    shop.enqueue(placed()).unwrap();
+    bound(&shop, Some(1), None, WhenFull::Refuse);
+    operator(&shop).pause("orders").unwrap();
+    assert_eq!(stats(&shop, "orders").state, Detached);
+    shop.enqueue(placed()).unwrap();
+    deliver(&shop, NAMES).await;
+    assert_eq!(shop.written().1, 0);
+}

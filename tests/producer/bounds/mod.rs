@@ -1,5 +1,6 @@
 //! A bounded outbox: what one subscription may have pending, and what happens at the bound.
 
+mod bytes;
 mod detach;
 mod refuse;
 

@@ -141,3 +141,24 @@ async fn a_panic_around_the_commit_leaves_the_outcome_unknown_and_the_handle_ali
     buy(&handle, 3, "").await.unwrap();
     assert_eq!(shop.written(), (1, 1));
 }
+
+/// A read that nobody ended would hold the thread's connection at what it saw, for ever.
+#[tokio::test]
+async fn a_read_left_open_in_transact_stops_nobody() {
+    let shop = Shop::new();
+    let handle = start(&shop);
+    let leaving = handle.transact(|tx, outbox| {
+        let statement = Box::leak(Box::new(tx.prepare("SELECT 1 FROM outbox_store").unwrap()));
+        let mut rows = statement.query([]).unwrap();
+        assert!(rows.next().unwrap().is_some());
+        std::mem::forget(rows);
+        outbox.enqueue(tx, placed())
+    });
+    leaving.await.unwrap();
+    for number in 0..2 {
+        // Somebody else commits, and what the thread saw is old.
+        order(&shop.db, number);
+        handle.enqueue(placed()).await.unwrap();
+    }
+    assert_eq!(shop.written(), (2, 3));
+}

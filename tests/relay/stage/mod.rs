@@ -71,6 +71,11 @@ impl Shop {
         ids
     }
 
+    /// Somebody else commits this.
+    pub(crate) fn execute(&self, sql: &str) {
+        self.db.execute_batch(sql).unwrap();
+    }
+
     pub(crate) fn relay(&self) -> Relay {
         Relay::open(self.database()).unwrap().drain_for(millis(200))
     }
