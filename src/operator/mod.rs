@@ -2,8 +2,8 @@
 //!
 //! Everything here is a short transaction on the producer's database, or several, beside a running
 //! relay or without one; only `remove`, a bound on bytes and `adopt_new_identity` take as long as
-//! there is much to delete or to count. What changes a delivery begins a new epoch in the same transaction (rule 9): a
-//! running relay notices, drops what it remembers, and reads again.
+//! there is much to delete or to count. What changes a delivery begins a new epoch in the same
+//! transaction (rule 9): a running relay notices, drops what it remembers, and reads again.
 
 mod dead;
 mod stats;

@@ -41,8 +41,9 @@ pub(super) const FORGET_SKIPS: &str = "DELETE FROM outbox_skip WHERE (subscripti
 pub(super) const FORGET_REPLACEMENTS: &str = "DELETE FROM outbox_replacement \
     WHERE (subscription, seq) IN (SELECT subscription, seq FROM outbox_replacement \
     WHERE updated_at_ms <= ?1 \
-    AND seq <= (SELECT pruned_to FROM outbox_store WHERE one = 1) AND NOT EXISTS (SELECT 1 FROM outbox_delivery d \
-    WHERE d.subscription = outbox_replacement.subscription AND d.seq = outbox_replacement.seq \
+    AND seq <= (SELECT pruned_to FROM outbox_store WHERE one = 1) AND NOT EXISTS \
+    (SELECT 1 FROM outbox_delivery d WHERE d.subscription = outbox_replacement.subscription \
+    AND d.seq = outbox_replacement.seq \
     AND d.state <> 'skipped') ORDER BY updated_at_ms LIMIT ?2)";
 pub(super) const SKIPS: &str = "SELECT seq, id, state, updated_at_ms FROM outbox_skip \
     WHERE subscription = ?1 ORDER BY seq";

@@ -62,7 +62,8 @@ pub(crate) fn settled_exception(connection: &Connection, seq: Seq) -> Result<()>
 /// would keep the log until then.
 const AHEAD_MS: i64 = 24 * 60 * 60 * 1_000;
 
-/// The first message of `(after, through]` that is younger than `keep_ms`, and when it was enqueued.
+/// The first message of `(after, through]` that is younger than `keep_ms`, and when it was
+/// enqueued.
 pub(crate) fn first_younger(
     connection: &Connection,
     after: Seq,
