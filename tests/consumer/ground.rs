@@ -3,14 +3,16 @@
 
 use crate::backup::{back_up, delete};
 use crate::world::{
-    Captured, World, eager, insert, one, prepare_store, process, until, within, words,
+    Captured, World, eager, insert, number, one, prepare_store, process, until, within, word, words,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use surehand::rusqlite::{Connection, OpenFlags};
 use surehand::transport::Local;
-use surehand::{Database, Effect, Error, ErrorKind, Inbox, Json, Operator, Processed, Relay};
+use surehand::{
+    Database, Effect, Error, ErrorKind, Inbox, Json, MessageId, Operator, Processed, Relay,
+};
 
 /// Opening fails so, and leaves the file as it was.
 #[track_caller]
@@ -136,6 +138,56 @@ fn a_lock_that_somebody_keeps_fails_the_request_and_a_later_one_goes_through() {
     assert!(error.is_retryable());
     somebody.execute_batch("ROLLBACK").unwrap();
     assert_eq!(words(&process(&mut inbox, &captured.all())), ["applied"; 3]);
+}
+
+/// A rollback journal: a commit waits for everybody who reads, for as long as for a lock.
+fn with_rollback_journal() -> World {
+    let world = World::new();
+    let store = Connection::open(world.store()).unwrap();
+    store.pragma_update(None, "journal_mode", "delete").unwrap();
+    world
+}
+
+fn somebody_reads(world: &World) -> Connection {
+    let somebody = Connection::open(world.store()).unwrap();
+    somebody.execute_batch("BEGIN; SELECT * FROM effect").unwrap();
+    somebody
+}
+
+#[track_caller]
+fn others_can_write(world: &World) {
+    let host = Connection::open(world.store()).unwrap();
+    host.execute("INSERT INTO effect (n) VALUES (100)", []).unwrap();
+}
+
+#[test]
+fn a_commit_that_readers_are_in_the_way_of_gives_the_lock_back() {
+    let world = with_rollback_journal();
+    let captured = world.captured(1..=3);
+    let mut inbox = world.warehouse();
+    captured.greet(&mut inbox);
+    let somebody = somebody_reads(&world);
+    let error = is_undone(&world, &mut inbox, &captured);
+    assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+    drop(somebody);
+    others_can_write(&world);
+    assert_eq!(words(&process(&mut inbox, &captured.all())), ["applied"; 3]);
+    assert_eq!(world.effects(), [1, 2, 3, 100]);
+}
+
+#[test]
+fn without_a_place_too_a_commit_that_readers_are_in_the_way_of_gives_the_lock_back() {
+    let world = with_rollback_journal();
+    let mut inbox = world.warehouse();
+    let id = MessageId::from_bytes([7; 16]);
+    let mut receive = || inbox.receive("web", Duration::from_secs(100), id, 1, number(1));
+    let somebody = somebody_reads(&world);
+    let error = receive().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+    drop(somebody);
+    others_can_write(&world);
+    assert_eq!(word(&receive().unwrap()), "applied");
+    assert_eq!(world.effects(), [1, 100]);
 }
 
 /// A warehouse with room for little more, until the ballast is thrown away.
