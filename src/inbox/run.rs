@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What is said of a handler that broke out.
 pub(super) const ESCAPED: &str =
-    "the handler ended the transaction it runs in, or left a statement open";
+    "the handler ended the transaction it runs in, or left a statement open or query_only on";
 
 /// What a handler did.
 pub(super) enum Ran {
@@ -20,7 +20,7 @@ pub(super) enum Ran {
     Applied(Option<Vec<u8>>),
     /// Nothing of it is left.
     Failed(Failure),
-    /// The transaction is gone, and everything in it.
+    /// The transaction is gone, or no use any more, and everything in it.
     Escaped,
 }
 
@@ -48,6 +48,10 @@ pub(super) fn handler(
     // A rollback under our feet: what comes next would commit on its own. And an open statement
     // keeps its snapshot: once somebody else has written, no transaction could begin any more.
     if connection.is_autocommit() || connection.is_busy() {
+        return Ok(Ran::Escaped);
+    }
+    // The next messages would fail under it, and our own writes.
+    if transaction::is_query_only(connection)? {
         return Ok(Ran::Escaped);
     }
     match result {

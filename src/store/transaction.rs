@@ -1,6 +1,6 @@
 //! Transactions and savepoints by hand, where rusqlite's guards cannot be held.
 
-use super::run;
+use super::{read_one, run};
 use crate::error::Result;
 use rusqlite::Connection;
 
@@ -32,6 +32,14 @@ pub(crate) fn release(connection: &Connection) -> Result<()> {
 pub(crate) fn undo(connection: &Connection) -> Result<()> {
     run(connection, "ROLLBACK TO surehand_message", [], "undo a message's effect")?;
     release(connection)
+}
+
+/// Whether every write on this connection is refused. Setting it expires the cached statement, so
+/// the answer is never an old one.
+pub(crate) fn is_query_only(connection: &Connection) -> Result<bool> {
+    let sql = "PRAGMA query_only";
+    let set = read_one(connection, sql, [], "look at query_only", |row| row.get(0))?;
+    Ok(set.unwrap_or(false))
 }
 
 /// Inside a handler.
