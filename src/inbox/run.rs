@@ -40,18 +40,19 @@ pub(super) fn handler(
     let effect = Effect::new(connection, envelope);
     let result = catch_unwind(AssertUnwindSafe(|| handler.apply(&effect, prepared)))
         .unwrap_or_else(|panic| Err(Failure::retry(panic_text(&*panic))));
-    if let Err(failure) = &result
-        && let Some(error) = failure.of_the_ground()
-    {
-        return Err(error);
-    }
-    // A rollback under our feet: what comes next would commit on its own. And an open statement
-    // keeps its snapshot: once somebody else has written, no transaction could begin any more.
-    if connection.is_autocommit() || connection.is_busy() {
+    // An open statement keeps its snapshot: once somebody else has written, no transaction could
+    // begin any more. And under query_only the next messages would fail, and our own writes.
+    if connection.is_busy() || transaction::is_query_only(connection)? {
         return Ok(Ran::Escaped);
     }
-    // The next messages would fail under it, and our own writes.
-    if transaction::is_query_only(connection)? {
+    let ended = connection.is_autocommit();
+    let cause = result.as_ref().err().and_then(Failure::of_the_ground);
+    // What failed in a part, and the handler went on, counts if it took the transaction with it.
+    if let Some(error) = cause.or(effect.ground.take().filter(|_| ended)) {
+        return Err(error);
+    }
+    // A rollback under our feet: what comes next would commit on its own.
+    if ended {
         return Ok(Ran::Escaped);
     }
     match result {

@@ -238,6 +238,48 @@ fn a_full_disk_undoes_the_whole_request_and_blames_no_message() {
     assert_eq!(world.effects(), Vec::from_iter(1..=10));
 }
 
+#[test]
+fn a_full_disk_in_a_part_of_an_effect_blames_no_message() {
+    let world = with_bulk();
+    let captured = world.captured(1..=10);
+    // Each goes on without the part that failed, and the third of them without a transaction.
+    let mut inbox = nearly_full(&world, 8).on("n", |effect: &Effect, n: Json<i64>| {
+        let _ = effect.savepoint(|part| {
+            part.execute("INSERT INTO bulk (bytes) VALUES (zeroblob(10000))", [])?;
+            Ok(())
+        });
+        insert(effect, n)
+    });
+    captured.greet(&mut inbox);
+    for _ in 0..2 {
+        let error = is_undone(&world, &mut inbox, &captured);
+        assert_eq!(error.kind(), ErrorKind::DiskFull, "{error}");
+    }
+    throw_ballast_away(&world);
+    assert_eq!(words(&process(&mut inbox, &captured.all())), ["applied"; 10]);
+    assert_eq!(world.effects(), Vec::from_iter(1..=10));
+}
+
+/// What keeps its snapshot would be in the way of every later transaction.
+#[test]
+fn a_statement_left_open_beside_a_full_disk_does_not_outlive_the_request() {
+    let world = with_bulk();
+    let captured = world.captured([1]);
+    let mut inbox = nearly_full(&world, 8).on("n", |effect: &Effect, n: Json<i64>| {
+        let statement = Box::leak(Box::new(effect.prepare("SELECT name FROM sqlite_schema")?));
+        let mut rows = statement.query([])?;
+        assert!(rows.next()?.is_some());
+        std::mem::forget(rows);
+        effect.execute("INSERT INTO bulk (bytes) VALUES (zeroblob(100000))", [])?;
+        insert(effect, n)
+    });
+    captured.greet(&mut inbox);
+    for _ in 0..2 {
+        assert_eq!(words(&process(&mut inbox, &captured.all())), ["failed"]);
+        others_can_write(&world);
+    }
+}
+
 /// Once the relay has greeted something is in the way, until the destination is found failing.
 /// Every message is applied once, and not one is blamed.
 async fn is_survived(world: &World, inbox: Inbox, obstruct: impl Fn(), mend: impl Fn()) {
