@@ -33,6 +33,7 @@ use crate::id::{Seq, StoreId, SubscriptionId};
 use crate::message::Envelope;
 use crate::store::inbox::SourceRow;
 use crate::store::open::Durability;
+use crate::store::transaction::MessageSavepoint;
 use crate::store::{self, FileIdentity, Gate, Role};
 use handlers::Handler;
 use rusqlite::Connection;
@@ -72,11 +73,13 @@ pub struct Inbox {
     batch_time: Duration,
 }
 
-/// A connection with its gate; dropped after every error that leaves doubt.
+/// A connection with what keeps handlers in their transaction; dropped after every error that
+/// leaves doubt.
 #[derive(Debug)]
 struct Open {
     connection: Connection,
     gate: Gate,
+    savepoint: MessageSavepoint,
 }
 
 impl Inbox {
@@ -233,7 +236,8 @@ impl Inbox {
             let gate = Gate::guard(&mut connection)?;
             gate.write(&connection, store::inbox::opened)?;
             self.file = Some(FileIdentity::of(self.database.path()));
-            self.open = Some(Open { connection, gate });
+            let savepoint = MessageSavepoint::named_by(self.database.random());
+            self.open = Some(Open { connection, gate, savepoint });
         }
         Ok(self.open.as_mut().expect("opened just now"))
     }

@@ -179,7 +179,7 @@ impl Inbox {
             let detail = format!("no handler for topic {:?}", envelope.topic());
             return Ok(Some(Outcome::Refused { reason: "unhandled", detail }));
         };
-        let ran = run::handler(connection, handler, envelope, None, |reply| {
+        let ran = run::handler(open, handler, envelope, None, |reply| {
             let admitted = AdmittedRow { fingerprint: envelope.fingerprint, reply };
             let (id, created) = (envelope.id, envelope.created_at_ms);
             rows::remember_id(connection, row.number, id, created, &admitted)?;

@@ -1,12 +1,11 @@
 //! Runs one handler in its savepoint, whatever it does there.
 
-use super::Effect;
 use super::handlers::{Handler, Prepared};
+use super::{Effect, Open};
 use crate::error::Result;
 use crate::failure::Failure;
 use crate::message::Envelope;
 use crate::store::transaction;
-use rusqlite::Connection;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -30,13 +29,14 @@ pub(super) enum Ran {
 ///
 /// The database's own trouble: no message is to blame.
 pub(super) fn handler(
-    connection: &Connection,
+    open: &Open,
     handler: &Handler,
     envelope: &Envelope,
     prepared: Option<&Prepared>,
     remember: impl FnOnce(Option<Vec<u8>>) -> Result<Option<Vec<u8>>>,
 ) -> Result<Ran> {
-    transaction::savepoint(connection)?;
+    let Open { connection, savepoint, .. } = open;
+    savepoint.set(connection)?;
     let effect = Effect::new(connection, envelope);
     let result = catch_unwind(AssertUnwindSafe(|| handler.apply(&effect, prepared)))
         .unwrap_or_else(|panic| Err(Failure::retry(panic_text(&*panic))));
@@ -58,11 +58,11 @@ pub(super) fn handler(
     match result {
         Ok(reply) => {
             let reply = remember(reply)?;
-            let kept = transaction::release(connection).is_ok();
+            let kept = savepoint.release(connection).is_ok();
             Ok(if kept { Ran::Applied(reply) } else { Ran::Escaped })
         }
         Err(failure) => {
-            let undone = transaction::undo(connection).is_ok();
+            let undone = savepoint.undo(connection).is_ok();
             Ok(if undone { Ran::Failed(failure) } else { Ran::Escaped })
         }
     }
