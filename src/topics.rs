@@ -24,6 +24,11 @@ impl Topics {
     }
 }
 
+/// Whether this is more than the name of one topic.
+pub(crate) fn is_pattern(topic: &str) -> bool {
+    topic.split('.').any(|word| word == "*" || word == ">")
+}
+
 fn matches(pattern: &str, topic: &str) -> bool {
     let mut words = topic.split('.');
     for part in pattern.split('.') {
@@ -58,6 +63,16 @@ mod tests {
         check(">", "order", true);
         check("*.placed", "order.placed", true);
         check("*.placed", "order.paid", false);
+    }
+
+    #[test]
+    fn a_pattern_has_a_whole_word_that_stands_for_others() {
+        for pattern in ["*", ">", "order.*", "*.placed", "order.>", ">.placed"] {
+            assert!(is_pattern(pattern), "{pattern}");
+        }
+        for topic in ["", "order", "order.placed", "order*", "a->b.c"] {
+            assert!(!is_pattern(topic), "{topic}");
+        }
     }
 
     #[test]

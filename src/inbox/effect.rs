@@ -1,11 +1,12 @@
 //! What a handler works with: the transaction its effect becomes part of.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::failure::Failure;
 use crate::message::Envelope;
 use crate::store::transaction;
 use crate::transaction::{InTransaction, sealed};
 use rusqlite::Connection;
+use std::cell::Cell;
 use std::fmt;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -38,11 +39,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 pub struct Effect<'a> {
     connection: &'a Connection,
     envelope: &'a Envelope,
+    /// The database's own trouble that a part failed by, whatever the handler makes of it.
+    pub(super) ground: Cell<Option<Error>>,
 }
 
 impl<'a> Effect<'a> {
     pub(super) fn new(connection: &'a Connection, envelope: &'a Envelope) -> Self {
-        Self { connection, envelope }
+        Self { connection, envelope, ground: Cell::new(None) }
     }
 
     /// The message: its id, attempt, key, headers and time.
@@ -60,6 +63,14 @@ impl<'a> Effect<'a> {
         &self,
         part: impl FnOnce(&Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        let result = self.run(part);
+        if let Some(error) = result.as_ref().err().and_then(Failure::of_the_ground) {
+            self.ground.set(Some(error));
+        }
+        result
+    }
+
+    fn run<T>(&self, part: impl FnOnce(&Self) -> Result<T, Failure>) -> Result<T, Failure> {
         transaction::nested(self.connection)?;
         match catch_unwind(AssertUnwindSafe(|| part(self))) {
             Ok(Ok(value)) => {

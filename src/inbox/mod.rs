@@ -33,7 +33,9 @@ use crate::id::{Seq, StoreId, SubscriptionId};
 use crate::message::Envelope;
 use crate::store::inbox::SourceRow;
 use crate::store::open::Durability;
+use crate::store::transaction::MessageSavepoint;
 use crate::store::{self, FileIdentity, Gate, Role};
+use crate::topics;
 use handlers::Handler;
 use rusqlite::Connection;
 use serde::Serialize;
@@ -72,11 +74,13 @@ pub struct Inbox {
     batch_time: Duration,
 }
 
-/// A connection with its gate; dropped after every error that leaves doubt.
+/// A connection with what keeps handlers in their transaction; dropped after every error that
+/// leaves doubt.
 #[derive(Debug)]
 struct Open {
     connection: Connection,
     gate: Gate,
+    savepoint: MessageSavepoint,
 }
 
 impl Inbox {
@@ -129,22 +133,29 @@ impl Inbox {
     ///
     /// Keep it short and to the database: others wait for the write lock meanwhile, and an effect
     /// elsewhere is not undone with the transaction.
-    pub fn on<P, R, F>(mut self, topic: impl Into<String>, handle: F) -> Self
+    ///
+    /// # Panics
+    ///
+    /// For a pattern (`order.*`): a handler is for one topic.
+    pub fn on<P, R, F>(self, topic: impl Into<String>, handle: F) -> Self
     where
         P: Payload,
         R: Serialize,
         F: Fn(&Effect<'_>, P) -> Result<R, Failure> + Send + 'static,
     {
-        self.handlers.insert(topic.into(), Handler::plain(handle));
-        self
+        self.handle(topic.into(), Handler::plain(handle))
     }
 
     /// The same, with an async step before it, outside the transaction: look something up, call
     /// somebody. It may run more often than the handler, for duplicates too, and several at once.
     /// [`Local`](crate::transport::Local) runs it; what is handed to [`process`](Self::process) or
     /// [`receive`](Self::receive) directly is not prepared, and fails.
+    ///
+    /// # Panics
+    ///
+    /// As [`on`](Self::on).
     pub fn on_prepared<P, S, R, B, W, F>(
-        mut self,
+        self,
         topic: impl Into<String>,
         prepare: B,
         handle: F,
@@ -157,7 +168,16 @@ impl Inbox {
         W: Future<Output = Result<S, Failure>> + Send + 'static,
         F: Fn(&Effect<'_>, P, &S) -> Result<R, Failure> + Send + 'static,
     {
-        self.handlers.insert(topic.into(), Handler::prepared(prepare, handle));
+        self.handle(topic.into(), Handler::prepared(prepare, handle))
+    }
+
+    /// A pattern would subscribe to topics that nothing handles: each of their messages would die.
+    fn handle(mut self, topic: String, handler: Handler) -> Self {
+        assert!(
+            !topics::is_pattern(&topic),
+            "`{topic}` is a pattern, and a handler is for one topic: register each by its name"
+        );
+        self.handlers.insert(topic, handler);
         self
     }
 
@@ -233,7 +253,8 @@ impl Inbox {
             let gate = Gate::guard(&mut connection)?;
             gate.write(&connection, store::inbox::opened)?;
             self.file = Some(FileIdentity::of(self.database.path()));
-            self.open = Some(Open { connection, gate });
+            let savepoint = MessageSavepoint::named_by(self.database.random());
+            self.open = Some(Open { connection, gate, savepoint });
         }
         Ok(self.open.as_mut().expect("opened just now"))
     }

@@ -291,7 +291,7 @@ impl Inbox {
                 Some(Err(failure)) => Ran::Failed(failure.again()),
                 prepared => {
                     let prepared = prepared.and_then(|prepared| prepared.as_ref().ok());
-                    run::handler(&open.connection, handler, envelope, prepared, |reply| {
+                    run::handler(open, handler, envelope, prepared, |reply| {
                         let row = SeenRow {
                             seq: envelope.seq,
                             id: envelope.id,

@@ -47,8 +47,11 @@ fn floor(floor_ms: i64, created_at_ms: i64, now_ms: i64, horizon: Duration) -> i
 
 impl Inbox {
     /// Applies one message of a sender that has no outbox of ours, once for its id, and says what
-    /// became of it after the commit. `created_at_ms` is the sender's time of the message, in
-    /// milliseconds since 1970; of `message`, topic, key, headers and payload count.
+    /// became of it after the commit. Of `message`, topic, key, headers and payload count.
+    ///
+    /// `created_at_ms` is the sender's time of the first sending, in milliseconds since 1970, and
+    /// the same when the message is sent again: with a fresh one it would be applied once more
+    /// after the horizon.
     ///
     /// ```
     /// use surehand::{Effect, Inbox, Message, MessageId};
@@ -179,7 +182,7 @@ impl Inbox {
             let detail = format!("no handler for topic {:?}", envelope.topic());
             return Ok(Some(Outcome::Refused { reason: "unhandled", detail }));
         };
-        let ran = run::handler(connection, handler, envelope, None, |reply| {
+        let ran = run::handler(open, handler, envelope, None, |reply| {
             let admitted = AdmittedRow { fingerprint: envelope.fingerprint, reply };
             let (id, created) = (envelope.id, envelope.created_at_ms);
             rows::remember_id(connection, row.number, id, created, &admitted)?;

@@ -139,6 +139,9 @@ impl Operator {
     /// [`ErrorKind::ConsumerRewound`] names, up to which that copy knew everything to be settled;
     /// going back further costs duplicates only. A relay that halted has to be started again.
     ///
+    /// Not for the past of a topic that the subscription takes only now: what was not its topic
+    /// counts as settled there, and is acknowledged without an effect. Make a new subscription.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::NotFound`] without such a subscription, or when the log was emptied past that

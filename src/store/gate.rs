@@ -38,14 +38,16 @@ impl Gate {
         committed
     }
 
-    /// Commits, or says what the commit violates (a constraint that is deferred until then) and
-    /// rolls back: what was done in it is to blame, not the database.
+    /// Commits, or rolls back and says what the commit violates, such as a constraint that is
+    /// deferred until then: what was done in it is to blame, not the database.
     pub(crate) fn commit_or_blame(&self, connection: &Connection) -> Result<Result<(), Error>> {
         let Err(error) = self.commit(connection) else { return Ok(Ok(())) };
+        // A commit that is busy leaves the transaction open, and with it the lock.
+        let undone = transaction::rollback(connection);
         if !error.is_violation() {
             return Err(error);
         }
-        transaction::rollback(connection)?;
+        undone?;
         Ok(Err(error))
     }
 

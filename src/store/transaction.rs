@@ -1,6 +1,6 @@
 //! Transactions and savepoints by hand, where rusqlite's guards cannot be held.
 
-use super::run;
+use super::{read_one, run};
 use crate::error::Result;
 use rusqlite::Connection;
 
@@ -20,18 +20,45 @@ pub(crate) fn rollback(connection: &Connection) -> Result<()> {
     run(connection, "ROLLBACK", [], "roll back").map(drop)
 }
 
-/// Around one message of a batch.
-pub(crate) fn savepoint(connection: &Connection) -> Result<()> {
-    run(connection, "SAVEPOINT surehand_message", [], "set a savepoint").map(drop)
+/// Around one message of a batch. A handler that knew the name could release it, or set it again in
+/// a transaction of its own, and we would not notice: each connection draws another.
+#[derive(Debug)]
+pub(crate) struct MessageSavepoint {
+    set: String,
+    release: String,
+    undo: String,
 }
 
-pub(crate) fn release(connection: &Connection) -> Result<()> {
-    run(connection, "RELEASE surehand_message", [], "release a savepoint").map(drop)
+impl MessageSavepoint {
+    pub(crate) fn named_by(random: [u8; 8]) -> Self {
+        let name = format!("surehand_message_{:016x}", u64::from_le_bytes(random));
+        Self {
+            set: format!("SAVEPOINT {name}"),
+            release: format!("RELEASE {name}"),
+            undo: format!("ROLLBACK TO {name}"),
+        }
+    }
+
+    pub(crate) fn set(&self, connection: &Connection) -> Result<()> {
+        run(connection, &self.set, [], "set a savepoint").map(drop)
+    }
+
+    pub(crate) fn release(&self, connection: &Connection) -> Result<()> {
+        run(connection, &self.release, [], "release a savepoint").map(drop)
+    }
+
+    pub(crate) fn undo(&self, connection: &Connection) -> Result<()> {
+        run(connection, &self.undo, [], "undo a message's effect")?;
+        self.release(connection)
+    }
 }
 
-pub(crate) fn undo(connection: &Connection) -> Result<()> {
-    run(connection, "ROLLBACK TO surehand_message", [], "undo a message's effect")?;
-    release(connection)
+/// Whether every write on this connection is refused. Setting it expires the cached statement, so
+/// the answer is never an old one.
+pub(crate) fn is_query_only(connection: &Connection) -> Result<bool> {
+    let sql = "PRAGMA query_only";
+    let set = read_one(connection, sql, [], "look at query_only", |row| row.get(0))?;
+    Ok(set.unwrap_or(false))
 }
 
 /// Inside a handler.

@@ -229,3 +229,11 @@ fn a_copy_of_a_revision_that_was_replaced_is_answered_with_the_one_that_was_appl
     let stats = stats(&mut inbox);
     assert_eq!((stats.superseded, stats.duplicates, stats.conflicts), (1, 0, 0));
 }
+
+/// It would subscribe to all of them, and every one would die.
+#[test]
+#[should_panic(expected = "`order.*` is a pattern")]
+fn a_handler_of_a_pattern_is_refused() {
+    let world = World::new();
+    let _ = Inbox::open(world.store()).unwrap().on("order.*", insert);
+}

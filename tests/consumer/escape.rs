@@ -1,9 +1,9 @@
 //! Rule 10: whatever a handler does to its transaction, never an effect without its memory, never
 //! a memory without its effect.
 
-use crate::world::{Captured, World, insert, process, words};
+use crate::world::{Captured, World, deliver, insert, process, words};
 use surehand::rusqlite::Connection;
-use surehand::{Effect, Failure, Inbox, Json};
+use surehand::{Effect, Failure, Inbox, Json, Operator};
 
 const GUILTY: i64 = 3;
 
@@ -81,8 +81,55 @@ fn a_rollback_followed_by_a_transaction_of_the_handlers_own_is_contained() {
 }
 
 #[test]
-fn a_release_of_the_messages_savepoint_is_contained() {
-    is_contained(|effect| run(effect, "RELEASE surehand_message"));
+fn a_rollback_followed_by_a_transaction_with_a_savepoint_of_the_old_name_is_contained() {
+    is_contained(|effect| {
+        run(effect, "ROLLBACK; BEGIN IMMEDIATE; SAVEPOINT surehand_message");
+    });
+}
+
+#[test]
+fn query_only_that_is_left_on_is_contained() {
+    is_contained(|effect| run(effect, "PRAGMA query_only = ON"));
+}
+
+#[tokio::test]
+async fn a_message_that_leaves_query_only_on_dies_alone() {
+    let world = World::new();
+    world.place([1, 2, 3, 4]);
+    let inbox = Inbox::open(world.store()).unwrap().on("n", |effect: &Effect, n: Json<i64>| {
+        if *n == 2 {
+            run(effect, "PRAGMA query_only = ON");
+            return Err(Failure::permanent("it forgot to set it back"));
+        }
+        insert(effect, n)
+    });
+    deliver(&world.shop(), inbox).await;
+    let stats = Operator::open(world.shop()).unwrap().stats().unwrap().remove(0);
+    assert_eq!((world.effects(), stats.dead), (vec![1, 3, 4], 1));
+}
+
+/// What fails leaves nothing, and no handler can make it otherwise: it does not know the name.
+#[test]
+fn the_messages_savepoint_is_not_the_handlers_to_release() {
+    for sql in ["RELEASE surehand_message", "RELEASE surehand_message; SAVEPOINT surehand_message"]
+    {
+        let world = World::new();
+        let captured = world.captured(1..=5);
+        let mut inbox =
+            Inbox::open(world.store()).unwrap().on("n", move |effect: &Effect, n: Json<i64>| {
+                let guilty = *n == GUILTY;
+                insert(effect, n)?;
+                if guilty {
+                    run(effect, sql);
+                    return Err(Failure::retry("no"));
+                }
+                Ok(())
+            });
+        captured.greet(&mut inbox);
+        let answers = process(&mut inbox, &captured.all());
+        assert_eq!(words(&answers), ["applied", "applied", "failed", "applied", "applied"]);
+        assert_eq!((world.effects(), world.seen()), (vec![1, 2, 4, 5], vec![1, 2, 4, 5]), "{sql}");
+    }
 }
 
 #[test]

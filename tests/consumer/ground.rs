@@ -3,14 +3,16 @@
 
 use crate::backup::{back_up, delete};
 use crate::world::{
-    Captured, World, eager, insert, one, prepare_store, process, until, within, words,
+    Captured, World, eager, insert, number, one, prepare_store, process, until, within, word, words,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use surehand::rusqlite::{Connection, OpenFlags};
 use surehand::transport::Local;
-use surehand::{Database, Effect, Error, ErrorKind, Inbox, Json, Operator, Processed, Relay};
+use surehand::{
+    Database, Effect, Error, ErrorKind, Inbox, Json, MessageId, Operator, Processed, Relay,
+};
 
 /// Opening fails so, and leaves the file as it was.
 #[track_caller]
@@ -138,6 +140,56 @@ fn a_lock_that_somebody_keeps_fails_the_request_and_a_later_one_goes_through() {
     assert_eq!(words(&process(&mut inbox, &captured.all())), ["applied"; 3]);
 }
 
+/// A rollback journal: a commit waits for everybody who reads, for as long as for a lock.
+fn with_rollback_journal() -> World {
+    let world = World::new();
+    let store = Connection::open(world.store()).unwrap();
+    store.pragma_update(None, "journal_mode", "delete").unwrap();
+    world
+}
+
+fn somebody_reads(world: &World) -> Connection {
+    let somebody = Connection::open(world.store()).unwrap();
+    somebody.execute_batch("BEGIN; SELECT * FROM effect").unwrap();
+    somebody
+}
+
+#[track_caller]
+fn others_can_write(world: &World) {
+    let host = Connection::open(world.store()).unwrap();
+    host.execute("INSERT INTO effect (n) VALUES (100)", []).unwrap();
+}
+
+#[test]
+fn a_commit_that_readers_are_in_the_way_of_gives_the_lock_back() {
+    let world = with_rollback_journal();
+    let captured = world.captured(1..=3);
+    let mut inbox = world.warehouse();
+    captured.greet(&mut inbox);
+    let somebody = somebody_reads(&world);
+    let error = is_undone(&world, &mut inbox, &captured);
+    assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+    drop(somebody);
+    others_can_write(&world);
+    assert_eq!(words(&process(&mut inbox, &captured.all())), ["applied"; 3]);
+    assert_eq!(world.effects(), [1, 2, 3, 100]);
+}
+
+#[test]
+fn without_a_place_too_a_commit_that_readers_are_in_the_way_of_gives_the_lock_back() {
+    let world = with_rollback_journal();
+    let mut inbox = world.warehouse();
+    let id = MessageId::from_bytes([7; 16]);
+    let mut receive = || inbox.receive("web", Duration::from_secs(100), id, 1, number(1));
+    let somebody = somebody_reads(&world);
+    let error = receive().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+    drop(somebody);
+    others_can_write(&world);
+    assert_eq!(word(&receive().unwrap()), "applied");
+    assert_eq!(world.effects(), [1, 100]);
+}
+
 /// A warehouse with room for little more, until the ballast is thrown away.
 fn nearly_full(world: &World, spare_pages: i64) -> Inbox {
     let store = Connection::open(world.store()).unwrap();
@@ -184,6 +236,48 @@ fn a_full_disk_undoes_the_whole_request_and_blames_no_message() {
     throw_ballast_away(&world);
     assert_eq!(words(&process(&mut inbox, &captured.all())), ["applied"; 10]);
     assert_eq!(world.effects(), Vec::from_iter(1..=10));
+}
+
+#[test]
+fn a_full_disk_in_a_part_of_an_effect_blames_no_message() {
+    let world = with_bulk();
+    let captured = world.captured(1..=10);
+    // Each goes on without the part that failed, and the third of them without a transaction.
+    let mut inbox = nearly_full(&world, 8).on("n", |effect: &Effect, n: Json<i64>| {
+        let _ = effect.savepoint(|part| {
+            part.execute("INSERT INTO bulk (bytes) VALUES (zeroblob(10000))", [])?;
+            Ok(())
+        });
+        insert(effect, n)
+    });
+    captured.greet(&mut inbox);
+    for _ in 0..2 {
+        let error = is_undone(&world, &mut inbox, &captured);
+        assert_eq!(error.kind(), ErrorKind::DiskFull, "{error}");
+    }
+    throw_ballast_away(&world);
+    assert_eq!(words(&process(&mut inbox, &captured.all())), ["applied"; 10]);
+    assert_eq!(world.effects(), Vec::from_iter(1..=10));
+}
+
+/// What keeps its snapshot would be in the way of every later transaction.
+#[test]
+fn a_statement_left_open_beside_a_full_disk_does_not_outlive_the_request() {
+    let world = with_bulk();
+    let captured = world.captured([1]);
+    let mut inbox = nearly_full(&world, 8).on("n", |effect: &Effect, n: Json<i64>| {
+        let statement = Box::leak(Box::new(effect.prepare("SELECT name FROM sqlite_schema")?));
+        let mut rows = statement.query([])?;
+        assert!(rows.next()?.is_some());
+        std::mem::forget(rows);
+        effect.execute("INSERT INTO bulk (bytes) VALUES (zeroblob(100000))", [])?;
+        insert(effect, n)
+    });
+    captured.greet(&mut inbox);
+    for _ in 0..2 {
+        assert_eq!(words(&process(&mut inbox, &captured.all())), ["failed"]);
+        others_can_write(&world);
+    }
 }
 
 /// Once the relay has greeted something is in the way, until the destination is found failing.

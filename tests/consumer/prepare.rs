@@ -145,3 +145,11 @@ async fn a_message_that_is_not_prepared_holds_back_its_own_key() {
     deliver(&world.shop(), boxed(&world, prepare)).await;
     assert_eq!(world.effects(), [21]);
 }
+
+#[test]
+#[should_panic(expected = "`order.>` is a pattern")]
+fn a_prepare_step_of_a_pattern_is_refused() {
+    let world = World::new();
+    let prepare = async |envelope: Envelope| Ok(value(&envelope));
+    let _ = Inbox::open(world.store()).unwrap().on_prepared("order.>", prepare, add);
+}
