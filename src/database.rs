@@ -5,11 +5,24 @@
 
 use crate::clock::{Clock, Entropy, System};
 use rusqlite::Connection;
+use std::any::Any;
 use std::fmt;
+use std::fs::{File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 type Open = dyn Fn(&Path) -> rusqlite::Result<Connection> + Send + Sync;
+type Lock = dyn Fn(&Path) -> io::Result<Option<Held>> + Send + Sync;
+
+/// A lock on a file, released by dropping it, or by dying.
+pub(crate) struct Held(#[expect(dead_code, reason = "it is held")] Box<dyn Any + Send>);
+
+impl Held {
+    pub(crate) fn new(held: impl Any + Send) -> Self {
+        Self(Box::new(held))
+    }
+}
 
 /// Where a database is, how it is opened, and which clock and randomness are used with it.
 ///
@@ -32,6 +45,7 @@ type Open = dyn Fn(&Path) -> rusqlite::Result<Connection> + Send + Sync;
 pub struct Database {
     path: PathBuf,
     open: Arc<Open>,
+    lock: Arc<Lock>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -42,6 +56,7 @@ impl Database {
         Self {
             path: path.as_ref().to_path_buf(),
             open: Arc::new(|path| Connection::open(path)),
+            lock: Arc::new(lock_file),
             clock: Arc::new(System),
             entropy: Arc::new(System),
         }
@@ -53,6 +68,16 @@ impl Database {
         F: Fn(&Path) -> rusqlite::Result<Connection> + Send + Sync + 'static,
     {
         self.open = Arc::new(open);
+        self
+    }
+
+    /// Takes locks by this function, where the files are not the system's.
+    #[cfg(feature = "testing")]
+    pub(crate) fn locked_by<F>(mut self, lock: F) -> Self
+    where
+        F: Fn(&Path) -> io::Result<Option<Held>> + Send + Sync + 'static,
+    {
+        self.lock = Arc::new(lock);
         self
     }
 
@@ -78,6 +103,12 @@ impl Database {
         (self.open)(&self.path)
     }
 
+    /// Locks a file beside the database, which is made if there is none; none when somebody else
+    /// has the lock.
+    pub(crate) fn lock(&self, path: &Path) -> io::Result<Option<Held>> {
+        (self.lock)(path)
+    }
+
     pub(crate) fn now(&self) -> crate::clock::Now {
         self.clock.now()
     }
@@ -98,5 +129,16 @@ impl<P: AsRef<Path>> From<P> for Database {
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Database").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// A lock that the kernel releases when its holder dies.
+fn lock_file(path: &Path) -> io::Result<Option<Held>> {
+    let mut options = File::options();
+    let file = options.create(true).truncate(false).read(true).write(true).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(Held::new(file))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }

@@ -45,6 +45,9 @@ mod outbox;
 mod relay;
 mod retry;
 mod store;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 mod topics;
 mod transaction;
 pub mod transport;

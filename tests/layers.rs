@@ -52,6 +52,7 @@ const RULES: &[(&str, &[&[&str]])] = &[
     ("transport/function", &[L0, L1, &["transport"]]),
     ("transport/local", &[L0, L1, &["transport", "inbox"]]),
     ("relay", &[L0, L1, &["store", "transport"]]),
+    ("testing", &[EVERYTHING]),
     ("lib", &[EVERYTHING]),
 ];
 

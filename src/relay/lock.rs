@@ -1,20 +1,19 @@
 //! One active relay per subscription: a lock the kernel releases when its holder dies.
 
+use crate::database::{Database, Held};
 use crate::error::{Error, ErrorKind, Result};
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// The lock on one subscription of one database; released by dropping it, or by dying.
-#[derive(Debug)]
 pub(super) struct Lock {
-    _held: File,
+    _held: Held,
 }
 
 impl Lock {
     /// Takes the lock, if nobody has it. The file is one of its own, beside the database, and is
     /// never deleted: two relays must never lock two files of one name.
-    pub(super) fn take(database: &Path, subscription: &str) -> Result<Option<Self>> {
-        let path = path(database, subscription);
+    pub(super) fn take(database: &Database, subscription: &str) -> Result<Option<Self>> {
+        let path = path(database.path(), subscription);
         let failed = |error: std::io::Error| {
             Error::new(
                 ErrorKind::Environment,
@@ -23,14 +22,7 @@ impl Lock {
             )
             .because(error)
         };
-        let mut options = File::options();
-        options.create(true).truncate(false).read(true).write(true);
-        let file = options.open(&path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _held: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(failed(error)),
-        }
+        Ok(database.lock(&path).map_err(failed)?.map(|held| Self { _held: held }))
     }
 }
 
@@ -56,8 +48,9 @@ mod tests {
     #[test]
     fn one_holder_at_a_time_and_names_never_collide() {
         let directory = tempfile::tempdir().unwrap();
-        let database = directory.path().join("shop.db");
-        std::fs::write(&database, "").unwrap();
+        let path = directory.path().join("shop.db");
+        std::fs::write(&path, "").unwrap();
+        let database = Database::new(path);
         let held = Lock::take(&database, "billing").unwrap();
         assert!(held.is_some());
         assert!(Lock::take(&database, "billing").unwrap().is_none());

@@ -14,6 +14,8 @@ mod pruning;
 mod served;
 pub(crate) mod settings;
 mod share;
+#[cfg(feature = "testing")]
+pub(crate) mod steps;
 mod subscription;
 
 pub use subscription::{Start, Subscription};

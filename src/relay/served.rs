@@ -100,7 +100,7 @@ impl Served {
     ) -> Result<()> {
         match &self.phase {
             Phase::Standby { again } if *again <= now.tick => {
-                self.lock = Lock::take(database.path(), &self.subscription.name)?;
+                self.lock = Lock::take(database, &self.subscription.name)?;
                 self.phase = match self.lock {
                     Some(_) => Phase::Closed,
                     None => Phase::Standby { again: now.tick + STANDBY_MS },

@@ -1,0 +1,409 @@
+//! A disk that remembers: what SQLite sees now, and every step that led there.
+//!
+//! Files are inodes, and names are a list of their own, because a crash may keep the one and lose
+//! the other. Nothing here decides what a crash leaves over: that is worked out from the record
+//! (`platter`), as often as wanted, without running anything again.
+
+mod fault;
+mod locks;
+mod losses;
+mod platter;
+mod record;
+
+pub use fault::Fault;
+pub(crate) use fault::Plan;
+pub(crate) use locks::{Level, WalLocks};
+pub(crate) use losses::{Losses, Lost};
+pub(crate) use platter::{Image, Platter};
+pub(crate) use record::{FileNumber, Machine, Op, machine_of};
+
+use fault::{Call, Strike};
+use locks::FileLocks;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
+
+/// What a disk promises about writes that a crash interrupts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Profile {
+    /// What SQLite's own unix layer says of every disk: sectors of 4 KiB, and a write never changes
+    /// bytes beside its own.
+    #[default]
+    Unix,
+    /// Sectors of 512 bytes, and a write that is interrupted may spoil all of a sector.
+    Harsh,
+    /// Says that it has synced, and has not. Everything must be lost on it: a test of the kit, not
+    /// of what runs on it.
+    Lying,
+}
+
+impl Profile {
+    pub(crate) fn sector_size(self) -> usize {
+        if self == Self::Harsh { 512 } else { 4096 }
+    }
+}
+
+/// Numbers one opening of a file.
+pub(crate) type HandleNumber = u64;
+
+/// What went wrong with a call, as SQLite is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    NotFound,
+    Busy,
+    ShortRead,
+    /// By a fault that was asked for.
+    Fault(Fault),
+}
+
+type Reply<T> = Result<T, Refusal>;
+
+/// How a file is to be opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Mode {
+    pub(crate) create: bool,
+    pub(crate) exclusive: bool,
+    pub(crate) delete_on_close: bool,
+    /// A journal or a WAL: when it is new, its first sync is followed by one of the directory, as
+    /// SQLite's unix layer does it.
+    pub(crate) journal: bool,
+}
+
+/// The disks of all machines of a world.
+#[derive(Debug)]
+pub(crate) struct Disk(Mutex<Now>);
+
+#[derive(Debug)]
+struct Now {
+    profile: Profile,
+    names: BTreeMap<String, FileNumber>,
+    files: BTreeMap<FileNumber, Vec<u8>>,
+    base: Platter,
+    handles: HashMap<HandleNumber, Handle>,
+    locks: HashMap<FileNumber, FileLocks>,
+    next: u64,
+    record: Vec<Op>,
+    plan: Plan,
+    home: ThreadId,
+    strangers: bool,
+}
+
+#[derive(Debug)]
+struct Handle {
+    file: FileNumber,
+    name: Option<String>,
+    level: Level,
+    delete_on_close: bool,
+    sync_directory: bool,
+}
+
+impl Disk {
+    /// Disks as they were left, on which nothing has happened since.
+    pub(crate) fn new(profile: Profile, base: Platter, plan: Plan) -> Self {
+        let (names, files) = base.visible();
+        Self(Mutex::new(Now {
+            profile,
+            next: files.keys().next_back().map_or(0, |last| last.0),
+            names,
+            files,
+            base,
+            handles: HashMap::new(),
+            locks: HashMap::new(),
+            record: Vec::new(),
+            plan,
+            home: std::thread::current().id(),
+            strangers: false,
+        }))
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::thread::current().id() != now.home {
+            now.strangers = true;
+        }
+        now
+    }
+
+    /// Notes something that is no matter of the disk, in order with what is.
+    pub(crate) fn note(&self, op: Op) {
+        self.now().record.push(op);
+    }
+
+    /// All that happened since it was made.
+    pub(crate) fn record(&self) -> Vec<Op> {
+        self.now().record.clone()
+    }
+
+    /// Whether a thread used it that is not the one that made it: then the order of the record is
+    /// an accident.
+    pub(crate) fn has_strangers(&self) -> bool {
+        self.now().strangers
+    }
+
+    /// Whether the planned fault has struck.
+    pub(crate) fn was_struck(&self) -> bool {
+        self.now().plan.has_struck()
+    }
+
+    pub(crate) fn profile(&self) -> Profile {
+        self.now().profile
+    }
+
+    pub(crate) fn open(&self, name: Option<&str>, mode: Mode) -> Reply<HandleNumber> {
+        let mut now = self.now();
+        now.strike(Call::Open)?;
+        let found = name.and_then(|name| now.names.get(name).copied());
+        let is_new = found.is_none();
+        let file = match found {
+            Some(_) if mode.exclusive => return Err(Refusal::NotFound),
+            Some(file) => file,
+            None if mode.create || name.is_none() => now.create(name),
+            None => return Err(Refusal::NotFound),
+        };
+        let sync_directory = mode.journal && is_new && name.is_some();
+        let number = now.number().0;
+        let handle = Handle {
+            file,
+            name: name.map(str::to_string),
+            level: Level::None,
+            delete_on_close: mode.delete_on_close,
+            sync_directory,
+        };
+        now.handles.insert(number, handle);
+        Ok(number)
+    }
+
+    /// Closes a handle; the WAL index of the file belongs to the caller.
+    pub(crate) fn close(&self, handle: HandleNumber) {
+        let mut now = self.now();
+        now.unlock(handle, Level::None);
+        let Some(closed) = now.handles.remove(&handle) else { return };
+        if let (true, Some(name)) = (closed.delete_on_close, &closed.name) {
+            now.unlink(name);
+        }
+        now.forget_unnamed(closed.file);
+    }
+
+    pub(crate) fn delete(&self, name: &str, sync_directory: bool) -> Reply<()> {
+        let mut now = self.now();
+        now.strike(Call::Delete)?;
+        let Some(file) = now.unlink(name) else { return Err(Refusal::NotFound) };
+        now.forget_unnamed(file);
+        if sync_directory {
+            now.sync_directory(machine_of(name));
+        }
+        Ok(())
+    }
+
+    /// Whether there is a file of this name that is not empty: what SQLite's unix layer asks.
+    pub(crate) fn exists(&self, name: &str) -> bool {
+        let now = self.now();
+        let file = now.names.get(name).and_then(|file| now.files.get(file));
+        file.is_some_and(|content| !content.is_empty())
+    }
+
+    /// Reads; what lies beyond the end is zeroes, and a short read.
+    pub(crate) fn read(&self, handle: HandleNumber, at: u64, buffer: &mut [u8]) -> Reply<()> {
+        let mut now = self.now();
+        let struck = now.plan.strike(Call::Read);
+        let content = now.content(handle);
+        let at = usize::try_from(at).unwrap_or(usize::MAX).min(content.len());
+        let there = buffer.len().min(content.len() - at);
+        buffer[..there].copy_from_slice(&content[at..at + there]);
+        buffer[there..].fill(0);
+        match struck {
+            Strike::Not => {}
+            Strike::Flip(bit) if !buffer.is_empty() => {
+                let place = bit % (buffer.len() * 8);
+                buffer[place / 8] ^= 1 << (place % 8);
+            }
+            Strike::Flip(_) => {}
+            Strike::Refuse(fault) => return Err(Refusal::Fault(fault)),
+        }
+        if there < buffer.len() { Err(Refusal::ShortRead) } else { Ok(()) }
+    }
+
+    pub(crate) fn write(&self, handle: HandleNumber, at: u64, bytes: &[u8]) -> Reply<()> {
+        let mut now = self.now();
+        now.strike(Call::Write)?;
+        let Some((file, machine)) = now.place(handle) else { return Err(Refusal::NotFound) };
+        let content = now.files.entry(file).or_default();
+        put(content, at, bytes);
+        now.push(machine, |machine| Op::Write { machine, file, at, bytes: bytes.into() });
+        Ok(())
+    }
+
+    pub(crate) fn truncate(&self, handle: HandleNumber, length: u64) -> Reply<()> {
+        let mut now = self.now();
+        now.strike(Call::Truncate)?;
+        let Some((file, machine)) = now.place(handle) else { return Err(Refusal::NotFound) };
+        let content = now.files.entry(file).or_default();
+        content.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
+        now.push(machine, |machine| Op::Truncate { machine, file, length });
+        Ok(())
+    }
+
+    pub(crate) fn size(&self, handle: HandleNumber) -> u64 {
+        self.now().content(handle).len() as u64
+    }
+
+    pub(crate) fn sync(&self, handle: HandleNumber) -> Reply<()> {
+        let mut now = self.now();
+        let Some((file, machine)) = now.place(handle) else { return Err(Refusal::NotFound) };
+        match now.plan.strike(Call::Sync) {
+            Strike::Refuse(fault) => {
+                now.lose_unsynced(file, machine, fault);
+                return Err(Refusal::Fault(fault));
+            }
+            Strike::Not | Strike::Flip(_) => {}
+        }
+        if now.profile == Profile::Lying {
+            return Ok(());
+        }
+        now.push(machine.clone(), |machine| Op::Sync { machine, file });
+        let opened = now.handles.get_mut(&handle);
+        let first = opened.is_some_and(|opened| std::mem::take(&mut opened.sync_directory));
+        if let (true, Some(machine)) = (first, machine) {
+            now.sync_directory(machine);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn lock(&self, handle: HandleNumber, level: Level) -> Reply<()> {
+        let mut now = self.now();
+        now.strike(Call::Lock)?;
+        let Some(opened) = now.handles.get(&handle) else { return Err(Refusal::NotFound) };
+        let (file, held) = (opened.file, opened.level);
+        if held >= level {
+            return Ok(());
+        }
+        let (reached, result) = now.locks.entry(file).or_default().raise(handle, held, level);
+        if let Some(opened) = now.handles.get_mut(&handle) {
+            opened.level = reached;
+        }
+        result
+    }
+
+    pub(crate) fn unlock(&self, handle: HandleNumber, level: Level) {
+        self.now().unlock(handle, level);
+    }
+
+    /// Whether somebody else means to write.
+    pub(crate) fn is_reserved(&self, handle: HandleNumber) -> bool {
+        let now = self.now();
+        let Some(opened) = now.handles.get(&handle) else { return false };
+        now.locks.get(&opened.file).is_some_and(|locks| locks.is_reserved())
+    }
+
+    /// A lock of the WAL is asked for: may it be given?
+    pub(crate) fn may_lock_wal(&self) -> Reply<()> {
+        self.now().strike(Call::Lock)
+    }
+
+    /// Which file a handle leads to.
+    pub(crate) fn file(&self, handle: HandleNumber) -> Option<FileNumber> {
+        self.now().handles.get(&handle).map(|opened| opened.file)
+    }
+}
+
+impl Now {
+    fn number(&mut self) -> FileNumber {
+        self.next += 1;
+        FileNumber(self.next)
+    }
+
+    fn strike(&mut self, call: Call) -> Reply<()> {
+        match self.plan.strike(call) {
+            Strike::Refuse(fault) => Err(Refusal::Fault(fault)),
+            Strike::Not | Strike::Flip(_) => Ok(()),
+        }
+    }
+
+    /// A file without a name is nobody's: it is gone with the process.
+    fn push(&mut self, machine: Option<Machine>, op: impl FnOnce(Machine) -> Op) {
+        if let Some(machine) = machine {
+            self.record.push(op(machine));
+        }
+    }
+
+    fn place(&self, handle: HandleNumber) -> Option<(FileNumber, Option<Machine>)> {
+        let opened = self.handles.get(&handle)?;
+        Some((opened.file, opened.name.as_deref().map(machine_of)))
+    }
+
+    fn content(&self, handle: HandleNumber) -> &[u8] {
+        let file = self.handles.get(&handle).map(|opened| opened.file);
+        file.and_then(|file| self.files.get(&file)).map_or(&[], Vec::as_slice)
+    }
+
+    fn create(&mut self, name: Option<&str>) -> FileNumber {
+        let file = self.number();
+        self.files.insert(file, Vec::new());
+        if let Some(name) = name {
+            self.names.insert(name.to_string(), file);
+            self.record.push(Op::Link { machine: machine_of(name), name: name.to_string(), file });
+        }
+        file
+    }
+
+    fn unlink(&mut self, name: &str) -> Option<FileNumber> {
+        let file = self.names.remove(name)?;
+        self.record.push(Op::Unlink { machine: machine_of(name), name: name.to_string() });
+        Some(file)
+    }
+
+    fn forget_unnamed(&mut self, file: FileNumber) {
+        let is_named = self.names.values().any(|named| *named == file);
+        let is_open = self.handles.values().any(|opened| opened.file == file);
+        if !is_named && !is_open {
+            self.files.remove(&file);
+            self.locks.remove(&file);
+        }
+    }
+
+    fn sync_directory(&mut self, machine: Machine) {
+        if self.profile != Profile::Lying {
+            self.record.push(Op::SyncDirectory { machine });
+        }
+    }
+
+    /// A sync failed: what was waiting for it never reaches the disk, though later syncs succeed.
+    fn lose_unsynced(&mut self, file: FileNumber, machine: Option<Machine>, fault: Fault) {
+        let Some(machine) = machine else { return };
+        if matches!(fault, Fault::SyncKeepsCache | Fault::SyncRevertsCache) {
+            self.record.push(Op::SyncLost { machine, file });
+        }
+        if fault == Fault::SyncRevertsCache {
+            let mut platter = self.base.clone();
+            self.record.iter().for_each(|op| platter.apply(op));
+            if let Some(content) = platter.synced(file) {
+                self.files.insert(file, content.to_vec());
+            }
+        }
+    }
+
+    fn unlock(&mut self, handle: HandleNumber, level: Level) {
+        let Some(opened) = self.handles.get_mut(&handle) else { return };
+        if opened.level <= level {
+            return;
+        }
+        opened.level = level;
+        let file = opened.file;
+        if let Some(locks) = self.locks.get_mut(&file) {
+            locks.lower(handle, level);
+        }
+    }
+}
+
+/// Writes into a content, which grows as needed.
+fn put(content: &mut Vec<u8>, at: u64, bytes: &[u8]) {
+    let at = usize::try_from(at).unwrap_or(usize::MAX);
+    let end = at.saturating_add(bytes.len());
+    if content.len() < end {
+        content.resize(end, 0);
+    }
+    content[at..end].copy_from_slice(bytes);
+}
+
+/// What an operation carries.
+pub(crate) type Bytes = Arc<[u8]>;

@@ -1,0 +1,110 @@
+//! The kit says what it does not know, and tells chance from chance.
+
+use surehand::testing::{CrashTest, Failed, Verdict, World};
+
+fn note(w: &World) -> Result<(), Failed> {
+    let db = w.connect("desk/notes.db")?;
+    db.execute_batch("PRAGMA synchronous = EXTRA; CREATE TABLE note (text)")?;
+    db.execute("INSERT INTO note VALUES ('milk')", [])?;
+    w.promised("note", "milk");
+    Ok(())
+}
+
+fn is_there(w: &World) -> Result<(), Failed> {
+    for note in w.promises("note") {
+        let db = w.connect("desk/notes.db")?;
+        db.query_row("SELECT 1 FROM note WHERE text = ?1", [note], |_| Ok(()))?;
+    }
+    Ok(())
+}
+
+#[track_caller]
+fn tests_nothing(test: CrashTest, why: &str) {
+    match test.run() {
+        Verdict::HarnessBroken(said) => assert!(said.contains(why), "{said}"),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_test_that_tests_nothing_is_not_green() {
+    tests_nothing(CrashTest::new("empty"), "writes nothing");
+    tests_nothing(CrashTest::new("fails").scenario(|_| Err("no".into())), "fails by itself: no");
+    tests_nothing(CrashTest::new("given").given(|_| panic!("never")), "what is given fails: never");
+    let missed = CrashTest::new("missed").scenario(note).must_reach(["the shop"]);
+    tests_nothing(missed, "\"the shop\" was not reached");
+}
+
+#[test]
+fn threads_that_nobody_orders_are_not_measured() {
+    let test = CrashTest::new("threads").scenario(|w| {
+        let other = w.clone();
+        std::thread::spawn(move || note(&other)).join().unwrap()
+    });
+    let verdict = test.run();
+    assert!(matches!(verdict, Verdict::NotMeasured(_)), "{verdict}");
+}
+
+#[test]
+fn what_was_reached_and_promised_survives() {
+    let test = CrashTest::new("reached").scenario(|w| {
+        note(w)?;
+        w.reached("the end");
+        Ok(())
+    });
+    let test = test.invariant("a note is there", is_there).must_reach(["the end"]);
+    assert!(test.run().assert_survived().states > 10);
+}
+
+#[test]
+fn services_outside_remember_what_they_were_called_for() {
+    let test = CrashTest::new("payments").scenario(|w| {
+        w.external("payments").call(7);
+        note(w)
+    });
+    let test = test.recover(|w| {
+        w.external("payments").call(8);
+        Ok(())
+    });
+    let test = test.invariant("every start calls once, and none is forgotten", |w| {
+        let payments = w.external("payments");
+        assert!(payments.calls(7) == 1 || w.promises("note").is_empty());
+        assert_eq!(payments.calls(8), 1);
+        Ok(())
+    });
+    assert!(test.run().assert_survived().states > 10);
+}
+
+#[test]
+fn two_runs_are_the_same() {
+    let run = || {
+        let test = CrashTest::new("same").scenario(note).depth(2);
+        test.invariant("a note is there", is_there).run().assert_survived()
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn of_two_machines_one_may_lose_power_alone() {
+    let test = CrashTest::new("two").scenario(|w| {
+        for machine in ["left", "right"] {
+            let db = w.connect(&format!("{machine}/one.db"))?;
+            db.execute_batch("PRAGMA synchronous = OFF; CREATE TABLE one (n)")?;
+        }
+        w.promised("both", "done");
+        Ok(())
+    });
+    let test = test.invariant("they never differ", |w| {
+        let tables = |machine: &str| {
+            let db = w.connect(&format!("{machine}/one.db"))?;
+            db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
+        };
+        let is_done = !w.promises("both").is_empty();
+        assert!(!is_done || tables("left").ok() == tables("right").ok());
+        Ok(())
+    });
+    let verdict = test.run();
+    let story = verdict.to_string();
+    let _ = verdict.assert_lost();
+    assert!(!story.contains("left and right"), "the simplest is a cut at one: {story}");
+}

@@ -1,0 +1,5 @@
+//! The crash kit: its own teeth, and the library's promises under it.
+
+mod kit;
+mod promises;
+mod sqlite;

@@ -1,0 +1,130 @@
+//! What the library promises, after every crash and fault of a sale that is sent to a depot.
+
+use surehand::rusqlite::Connection;
+use surehand::testing::{CrashTest, Failed, Fault, Profile, World};
+use surehand::{Effect, Inbox, Json, Message, Outbox, Relay, Subscription};
+
+fn shop(w: &World) -> Result<(Outbox, Connection), Failed> {
+    let outbox = Outbox::open(w.database("shop/shop.db"))?;
+    let db = w.connect("shop/shop.db")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.execute_batch("CREATE TABLE IF NOT EXISTS sale (id INTEGER PRIMARY KEY)")?;
+    Ok((outbox, db))
+}
+
+fn deliver(w: &World) -> Result<(), Failed> {
+    let db = w.connect("depot/depot.db")?;
+    db.execute_batch("CREATE TABLE IF NOT EXISTS parcel (sale INTEGER)")?;
+    drop(db);
+    let inbox = Inbox::open(w.database("depot/depot.db"))?;
+    let inbox = inbox.on("sale.made", |tx: &Effect, sale: Json<i64>| {
+        tx.execute("INSERT INTO parcel (sale) VALUES (?1)", [*sale])?;
+        Ok(())
+    });
+    let relay = Relay::open(w.database("shop/shop.db"))?;
+    w.run(relay.subscribe(Subscription::new("depot"), w.link(inbox)))?;
+    Ok(())
+}
+
+fn numbers(w: &World, path: &str, sql: &str) -> Result<Vec<i64>, Failed> {
+    let db = w.connect(path)?;
+    let mut statement = db.prepare(sql)?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn selling(sales: i64) -> CrashTest {
+    CrashTest::new("sale")
+        .scenario(move |w| {
+            let (outbox, mut db) = shop(w)?;
+            for sale in 1..=sales {
+                let tx = db.transaction()?;
+                tx.execute("INSERT INTO sale (id) VALUES (?1)", [sale])?;
+                outbox.enqueue(&tx, Message::new("sale.made").json(&sale)?)?;
+                tx.commit()?;
+                w.promised("sale", sale);
+                deliver(w)?;
+            }
+            Ok(())
+        })
+        .recover(|w| {
+            shop(w)?;
+            deliver(w)
+        })
+        .invariant("what was promised is sold, and every sale is sent once", |w| {
+            let sales = numbers(w, "shop/shop.db", "SELECT id FROM sale ORDER BY id")?;
+            let sent = numbers(w, "depot/depot.db", "SELECT sale FROM parcel ORDER BY sale")?;
+            assert_eq!(sales, sent);
+            for promised in w.promises("sale") {
+                assert!(sales.contains(&promised.parse()?), "{promised} of {sales:?}");
+            }
+            Ok(())
+        })
+}
+
+/// All of it takes minutes: `SUREHAND_CRASH=full cargo test --release --test crash`.
+fn is_long() -> bool {
+    std::env::var("SUREHAND_CRASH").is_ok_and(|form| form == "full")
+}
+
+/// A message is written in a shop that is open, and nobody delivers it.
+fn only_enqueued() -> CrashTest {
+    let test = CrashTest::new("enqueue").given(|w| shop(w).map(drop)).scenario(|w| {
+        let outbox = Outbox::open(w.database("shop/shop.db"))?;
+        let mut db = w.connect("shop/shop.db")?;
+        let tx = db.transaction()?;
+        tx.execute("INSERT INTO sale (id) VALUES (1)", [])?;
+        outbox.enqueue(&tx, Message::new("sale.made").json(&1)?)?;
+        tx.commit()?;
+        Ok(())
+    });
+    let test = test.recover(|w| shop(w).map(drop));
+    test.invariant("both or neither", |w| {
+        let sales = numbers(w, "shop/shop.db", "SELECT count(*) FROM sale")?;
+        assert_eq!(sales, numbers(w, "shop/shop.db", "SELECT count(*) FROM outbox_message")?);
+        Ok(())
+    })
+}
+
+/// In a shop that has sold before.
+fn selling_on(sales: i64) -> CrashTest {
+    selling(sales).given(|w| {
+        shop(w)?;
+        deliver(w)
+    })
+}
+
+#[test]
+fn whenever_power_goes_a_sale_is_sent_once() {
+    let counts = selling_on(2).run().assert_survived();
+    assert!(counts.states > 300, "{counts}");
+}
+
+#[test]
+fn whatever_fails_a_sale_is_sent_once() {
+    let few = vec![Fault::Sync, Fault::SyncKeepsCache, Fault::SyncRevertsCache];
+    let faults = if is_long() { Fault::ALL.to_vec() } else { few };
+    let kinds = faults.len() as u64;
+    let counts = selling_on(1).faults(faults).run().assert_survived();
+    assert!(counts.fault_kinds == kinds && counts.failed_runs > 10, "{counts}");
+}
+
+#[test]
+fn a_crash_while_it_starts_again_changes_nothing() {
+    let test = if is_long() { selling_on(1) } else { only_enqueued() };
+    let counts = test.depth(2).run().assert_survived();
+    assert!(counts.recovery_states > 100, "{counts}");
+}
+
+#[test]
+fn on_a_disk_of_small_sectors_a_sale_is_sent_once() {
+    let _ = selling_on(1).profile(Profile::Harsh).run().assert_survived();
+}
+
+#[test]
+fn on_a_disk_that_lies_a_sale_is_lost() {
+    let verdict = selling_on(1).profile(Profile::Lying).run();
+    let story = verdict.to_string();
+    let _ = verdict.assert_lost();
+    assert!(story.contains("power cut at") && story.contains("lost  /"), "{story}");
+}
