@@ -250,8 +250,9 @@ impl CrashTest {
             if !mine(after) {
                 continue;
             }
+            let unsynced = disks.at_stake(|_| true);
             crashes_after(after, step, &disks, self.seed, &mut |crash, image| {
-                if progress.is_new(&image, &events, &crash, depth, past.crashes.len()) {
+                if progress.is_new((&image, unsynced), &events, &crash, depth, past.crashes.len()) {
                     let mut crashes = past.crashes.to_vec();
                     let base = crash.leaves(&disks);
                     crashes.push(crash);

@@ -30,16 +30,16 @@ impl Progress {
     /// Notes a crash; says whether what it leaves was not looked at before.
     pub(crate) fn is_new(
         &self,
-        image: &Image,
+        (image, unsynced): (&Image, (usize, usize)),
         events: &[Event],
         crash: &Crash,
         depth: usize,
         crashes_before: usize,
     ) -> bool {
-        // What is left to crash in makes a difference only where there is another crash to come.
-        let end = u64::from(depth > 1 && crash.end == End::Kill);
-        let promised = xxh3_64(format!("{events:?} {end} {depth}").as_bytes());
-        let hash = image.hash() ^ promised;
+        // What the next power cut may still lose makes a difference where there is one to come.
+        let unsynced = (depth > 1 && crash.end == End::Kill).then_some(unsynced);
+        let rest = xxh3_64(format!("{events:?} {unsynced:?} {depth}").as_bytes());
+        let hash = image.hash() ^ rest;
         let mut found = self.found();
         found.counts.crashes += 1;
         let is_new = found.seen.insert(hash);
