@@ -2,7 +2,8 @@
 
 use super::events::Event;
 use super::world::World;
-use crate::inbox::{Inbox, Processed};
+use crate::inbox::Inbox;
+use crate::transport::local;
 use crate::transport::{Greeter, Hello, Request, Settler, Transport};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -47,27 +48,11 @@ impl Network {
             Packet::Request(request, settler) => {
                 let messages = request.envelopes.len();
                 world.note(Event::Sent { what: format!("{messages} messages") });
-                apply(&mut inbox, &request, &settler);
+                local::deliver(&mut inbox, &request, &HashMap::new(), &settler);
                 world.note(Event::Sent { what: "answers".into() });
             }
         }
         true
-    }
-}
-
-fn apply(inbox: &mut Inbox, request: &Request, settler: &Settler) {
-    let mut answers = Vec::new();
-    let none = HashMap::new();
-    let processed = inbox.process_prepared(request, &none, &mut |ticket, outcome| {
-        answers.push((ticket, outcome));
-    });
-    settler.settle_all(answers);
-    match processed {
-        Ok(Processed::All) if request.settled.is_empty() => {}
-        Ok(Processed::All) => settler.confirm(),
-        Ok(Processed::Fenced) => settler.fenced(),
-        Ok(Processed::Rewound(detail)) => settler.rewound(detail),
-        Err(error) => settler.unreachable(error.to_string()),
     }
 }
 

@@ -121,7 +121,8 @@ fn serve(mut inbox: Inbox, jobs: &mpsc::Receiver<Job>) {
     }
 }
 
-fn deliver(
+/// Applies a request, and answers it.
+pub(crate) fn deliver(
     inbox: &mut Inbox,
     request: &Request,
     prepared: &HashMap<Seq, Result<Prepared, Failure>>,

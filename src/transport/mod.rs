@@ -5,7 +5,7 @@
 //! is delivered again.
 
 pub mod function;
-mod local;
+pub(crate) mod local;
 mod settler;
 
 pub use crate::handoff::{Applied, Hello, Outcome, Request, Ticket, Welcome};
