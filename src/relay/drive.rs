@@ -136,11 +136,8 @@ impl Driver {
             .collect();
         while !self.stopping {
             let next = self.step(&sinks)?;
-            if self.goal == Goal::Idle {
-                if !self.engine.notice()? && self.engine.is_idle() {
-                    break;
-                }
-                self.engine.hurry();
+            if self.goal == Goal::Idle && self.engine.is_done()? {
+                break;
             }
             let patience = self.patience();
             self.listen(next, patience);

@@ -237,10 +237,7 @@ impl Engine {
     /// From now on nothing new is claimed.
     pub(super) fn close(&mut self) {
         self.closing = true;
-        let now = self.now();
-        for lane in self.served.iter_mut().filter_map(Served::lane_mut) {
-            lane.hurry(now);
-        }
+        self.hurry();
     }
 
     /// Whether answers are still to come.
@@ -248,8 +245,17 @@ impl Engine {
         self.served.iter().filter_map(Served::lane).map(Lane::in_flight).sum()
     }
 
-    /// Whether nothing is left to deliver but what waits for a person.
-    pub(super) fn is_idle(&self) -> bool {
+    /// Whether nobody committed, and nothing is left to deliver but what waits for a person. If
+    /// something is, all that is to be told is told now, not with the next message.
+    pub(super) fn is_done(&mut self) -> Result<bool> {
+        if !self.notice()? && self.is_idle() {
+            return Ok(true);
+        }
+        self.hurry();
+        Ok(false)
+    }
+
+    fn is_idle(&self) -> bool {
         let idle = |served: &Served| match &served.phase {
             Phase::Running { lane, .. } => lane.is_idle(),
             Phase::Resting { .. } | Phase::Halted(_) => true,
@@ -260,8 +266,7 @@ impl Engine {
         self.open.as_ref().is_some_and(done) && self.served.iter().all(idle)
     }
 
-    /// Everything to be told is told now, not with the next message.
-    pub(super) fn hurry(&mut self) {
+    fn hurry(&mut self) {
         let now = self.now();
         for lane in self.served.iter_mut().filter_map(Served::lane_mut) {
             lane.hurry(now);

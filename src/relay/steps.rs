@@ -41,10 +41,9 @@ impl Stepped {
     pub(crate) fn step(&mut self) -> Result<Stands> {
         self.hear();
         let next = self.engine.step(&self.sinks)?;
-        if !self.engine.notice()? && self.engine.is_idle() {
+        if self.engine.is_done()? {
             return Ok(Stands::Idle);
         }
-        self.engine.hurry();
         Ok(match next {
             Next::Now => Stands::Busy,
             Next::At(tick) => {

@@ -1,174 +1,19 @@
 //! Single decisions of a lane.
 
-use super::{Batch, Lane, Moment, Wants};
+use super::Batch;
 use crate::failure::Failure;
-use crate::handoff::{Outcome, Ticket};
-use crate::id::{Fingerprint, Incarnation, KeyHash, MessageId, Seq, SubscriptionId};
+use crate::handoff::Outcome;
+use crate::id::Seq;
 use crate::limits::{ERROR_BYTES, STATED_RANGES};
-use crate::message::Parts;
-use crate::relay::settings::Settings;
 use crate::retry::RetryPolicy;
-use crate::store::delivery::{Change, Counts, ExceptionRow, Standing};
-use crate::store::log::{Content, LogRow};
-use crate::store::subscription::{Bound, Doubt, Outage, SubscriptionRow, SubscriptionState};
-use crate::transport::Answer;
+use crate::store::delivery::{Change, Standing};
 use crate::watermark::Ranges;
-use std::collections::BTreeSet;
+use stage::{FAR, NOW, Served, Stands, moment};
 use std::time::Duration;
 
 mod bound;
 mod silence;
-
-const EPOCH: Incarnation = Incarnation { epoch: 1, nonce: 1 };
-/// Nothing waits, and no answer is overdue.
-const NOW: i64 = 1_000_000;
-
-fn moment(tick: i64) -> Moment {
-    Moment { tick, wall_ms: tick }
-}
-
-fn id(seq: Seq) -> MessageId {
-    MessageId::at(seq, [0; 10])
-}
-
-/// One behind more ranges than two requests state.
-const FAR: Seq = 5_121;
-
-/// All of one key but the fourth and the far one.
-fn key(seq: Seq) -> &'static str {
-    match seq {
-        4 => "b",
-        FAR => "c",
-        _ => "a",
-    }
-}
-
-/// How a store stands that a lane is opened on.
-#[derive(Default)]
-struct Stands<'a> {
-    last: Seq,
-    settled_to: Seq,
-    sent_to: Seq,
-    waiting: &'a [Seq],
-    parked: &'a [Seq],
-    dead: &'a [Seq],
-    /// The consumer has not confirmed them.
-    skipped: &'a [Seq],
-    /// A process died, with all that waits under way.
-    crashed: bool,
-}
-
-struct Served {
-    lane: Lane,
-    last: Seq,
-    now: Moment,
-    /// All that was stated to be settled.
-    stated: Ranges,
-    last_request: u64,
-    /// Whose row somebody has deleted.
-    gone: BTreeSet<Seq>,
-}
-
-impl Served {
-    fn open(stands: &Stands<'_>) -> Self {
-        let retry = RetryPolicy::default().first_delay(Duration::ZERO);
-        let settings = Settings {
-            name: "test".into(),
-            ack_timeout_ms: 1_000,
-            retry,
-            batch: 8,
-            batch_bytes: 1024,
-            window: 8,
-            window_bytes: 1024,
-            max_exceptions: 8,
-            remembers: true,
-        };
-        let row = SubscriptionRow {
-            number: 1,
-            name: "test".into(),
-            id: SubscriptionId::from_bytes([1; 16]),
-            topics: ">".into(),
-            state: SubscriptionState::Active,
-            settled_to: stands.settled_to,
-            sent_to: stands.sent_to,
-            acked_to: 0,
-            incarnation: EPOCH,
-            closed_cleanly: true,
-            doubt: Doubt::default(),
-            outage: Outage::default(),
-            bound: Bound::default(),
-            pending_bytes: 0,
-        };
-        let exception = |standing| {
-            move |seq: &Seq| ExceptionRow {
-                seq: *seq,
-                id: id(*seq),
-                key: Some(KeyHash::of(key(*seq))),
-                standing,
-                counts: Counts::default(),
-                sent: stands.crashed && standing == Standing::Waiting,
-                available_at_ms: 0,
-                longest_wait_ms: 0,
-            }
-        };
-        let waiting = stands.waiting.iter().map(exception(Standing::Waiting));
-        let parked = stands.parked.iter().map(exception(Standing::Parked));
-        let dead = stands.dead.iter().map(exception(Standing::Dead));
-        let skipped = stands.skipped.iter().map(exception(Standing::Skipped));
-        let exceptions = waiting.chain(parked).chain(dead).chain(skipped).collect();
-        let crashed = stands.crashed;
-        let skips = stands.skipped.to_vec();
-        let lane = Lane::open(settings, &row, exceptions, skips, crashed, moment(NOW));
-        let (last, now, stated) = (stands.last, moment(NOW), Ranges::new());
-        Self { lane, last, now, stated, last_request: 0, gone: BTreeSet::new() }
-    }
-
-    /// Nobody answers in time, and the wait after that is over.
-    fn hears_nothing(&mut self) {
-        self.now = moment(self.now.tick + 100_000);
-        self.lane.tick(self.now);
-        self.now = moment(self.now.tick + 100_000);
-    }
-
-    /// A cycle; says what it sends: each place, and what it has to come after.
-    fn cycle(&mut self) -> Vec<(Seq, Seq)> {
-        let now = self.now;
-        self.lane.tick(now);
-        let Wants { at, fresh } = self.lane.wants(now).unwrap_or_default();
-        let stored = |seq| (seq, (!self.gone.contains(&seq)).then(|| row(seq)));
-        let at = at.into_iter().map(stored).collect();
-        let mut batch = Batch { at, ..Batch::default() };
-        if let Some((after, (rows, _))) = fresh {
-            batch.fresh = (after + 1..=self.last)
-                .filter(|s| !self.gone.contains(s))
-                .take(rows)
-                .map(row)
-                .collect();
-            batch.more = Some(batch.fresh.len() == rows);
-        }
-        let Some(sending) = self.lane.plan(batch, now).send else { return Vec::new() };
-        self.stated.union(&sending.statement);
-        self.last_request = sending.request;
-        sending.envelopes.iter().map(|one| (one.seq, one.after)).collect()
-    }
-
-    fn standing(&self, seq: Seq) -> Option<Standing> {
-        self.lane.exceptions.get(&seq).map(|exception| exception.standing)
-    }
-
-    fn answer(&mut self, seq: Seq, attempt: u32, outcome: Outcome) {
-        let ticket = Ticket { seq, id: id(seq), attempt };
-        self.lane.answered(Answer { incarnation: EPOCH, ticket, outcome }, self.now);
-    }
-}
-
-fn row(seq: Seq) -> LogRow {
-    let key = Some(key(seq).into());
-    let (headers, content_type) = (None, None);
-    let parts = Parts { topic: "t".into(), key, headers, content_type, payload: Vec::new() };
-    let content = Content::Whole(Fingerprint(seq), parts);
-    LogRow { seq, id: id(seq), created_at_ms: 0, expires_at_ms: None, revision: 0, content }
-}
+mod stage;
 
 #[test]
 fn what_is_not_read_yet_is_not_jumped_over() {

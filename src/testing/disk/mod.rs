@@ -7,6 +7,7 @@
 mod fault;
 mod locks;
 mod losses;
+mod now;
 mod platter;
 mod record;
 
@@ -18,10 +19,9 @@ pub(crate) use platter::{Image, Platter};
 pub(crate) use record::{FileNumber, Machine, Op, machine_of};
 
 use fault::{Call, Strike};
-use locks::FileLocks;
-use std::collections::{BTreeMap, HashMap};
+use now::{Handle, Now};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::ThreadId;
 
 /// What a disk promises about writes that a crash interrupts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -30,7 +30,8 @@ pub enum Profile {
     /// bytes beside its own.
     #[default]
     Unix,
-    /// Sectors of 512 bytes, and a write that is interrupted may spoil all of a sector.
+    /// Says to SQLite that sectors have 512 bytes and that an interrupted write may spoil all of
+    /// one, so that it takes more care. Spoilt bytes beside a write are not among what is tried.
     Harsh,
     /// Says that it has synced, and has not. Everything must be lost on it: a test of the kit, not
     /// of what runs on it.
@@ -72,30 +73,6 @@ pub(crate) struct Mode {
 /// The disks of all machines of a world.
 #[derive(Debug)]
 pub(crate) struct Disk(Mutex<Now>);
-
-#[derive(Debug)]
-struct Now {
-    profile: Profile,
-    names: BTreeMap<String, FileNumber>,
-    files: BTreeMap<FileNumber, Vec<u8>>,
-    base: Platter,
-    handles: HashMap<HandleNumber, Handle>,
-    locks: HashMap<FileNumber, FileLocks>,
-    next: u64,
-    record: Vec<Op>,
-    plan: Plan,
-    home: ThreadId,
-    strangers: bool,
-}
-
-#[derive(Debug)]
-struct Handle {
-    file: FileNumber,
-    name: Option<String>,
-    level: Level,
-    delete_on_close: bool,
-    sync_directory: bool,
-}
 
 impl Disk {
     /// Disks as they were left, on which nothing has happened since.
@@ -303,95 +280,6 @@ impl Disk {
     /// Which file a handle leads to.
     pub(crate) fn file(&self, handle: HandleNumber) -> Option<FileNumber> {
         self.now().handles.get(&handle).map(|opened| opened.file)
-    }
-}
-
-impl Now {
-    fn number(&mut self) -> FileNumber {
-        self.next += 1;
-        FileNumber(self.next)
-    }
-
-    fn strike(&mut self, call: Call) -> Reply<()> {
-        match self.plan.strike(call) {
-            Strike::Refuse(fault) => Err(Refusal::Fault(fault)),
-            Strike::Not | Strike::Flip(_) => Ok(()),
-        }
-    }
-
-    /// A file without a name is nobody's: it is gone with the process.
-    fn push(&mut self, machine: Option<Machine>, op: impl FnOnce(Machine) -> Op) {
-        if let Some(machine) = machine {
-            self.record.push(op(machine));
-        }
-    }
-
-    fn place(&self, handle: HandleNumber) -> Option<(FileNumber, Option<Machine>)> {
-        let opened = self.handles.get(&handle)?;
-        Some((opened.file, opened.name.as_deref().map(machine_of)))
-    }
-
-    fn content(&self, handle: HandleNumber) -> &[u8] {
-        let file = self.handles.get(&handle).map(|opened| opened.file);
-        file.and_then(|file| self.files.get(&file)).map_or(&[], Vec::as_slice)
-    }
-
-    fn create(&mut self, name: Option<&str>) -> FileNumber {
-        let file = self.number();
-        self.files.insert(file, Vec::new());
-        if let Some(name) = name {
-            self.names.insert(name.to_string(), file);
-            self.record.push(Op::Link { machine: machine_of(name), name: name.to_string(), file });
-        }
-        file
-    }
-
-    fn unlink(&mut self, name: &str) -> Option<FileNumber> {
-        let file = self.names.remove(name)?;
-        self.record.push(Op::Unlink { machine: machine_of(name), name: name.to_string() });
-        Some(file)
-    }
-
-    fn forget_unnamed(&mut self, file: FileNumber) {
-        let is_named = self.names.values().any(|named| *named == file);
-        let is_open = self.handles.values().any(|opened| opened.file == file);
-        if !is_named && !is_open {
-            self.files.remove(&file);
-            self.locks.remove(&file);
-        }
-    }
-
-    fn sync_directory(&mut self, machine: Machine) {
-        if self.profile != Profile::Lying {
-            self.record.push(Op::SyncDirectory { machine });
-        }
-    }
-
-    /// A sync failed: what was waiting for it never reaches the disk, though later syncs succeed.
-    fn lose_unsynced(&mut self, file: FileNumber, machine: Option<Machine>, fault: Fault) {
-        let Some(machine) = machine else { return };
-        if matches!(fault, Fault::SyncKeepsCache | Fault::SyncRevertsCache) {
-            self.record.push(Op::SyncLost { machine, file });
-        }
-        if fault == Fault::SyncRevertsCache {
-            let mut platter = self.base.clone();
-            self.record.iter().for_each(|op| platter.apply(op));
-            if let Some(content) = platter.synced(file) {
-                self.files.insert(file, content.to_vec());
-            }
-        }
-    }
-
-    fn unlock(&mut self, handle: HandleNumber, level: Level) {
-        let Some(opened) = self.handles.get_mut(&handle) else { return };
-        if opened.level <= level {
-            return;
-        }
-        opened.level = level;
-        let file = opened.file;
-        if let Some(locks) = self.locks.get_mut(&file) {
-            locks.lower(handle, level);
-        }
     }
 }
 

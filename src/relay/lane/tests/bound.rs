@@ -13,12 +13,7 @@ fn idle_at_the_bound_with_acknowledged_ones_that_cannot_be_passed() {
     served.answer(2, 1, Outcome::Blocked);
     served.answer(3, 1, Outcome::Blocked);
     served.answer(4, 1, Outcome::delivered());
-    for n in 0..100 {
-        served.now = moment(NOW + 1_000 * n);
-        assert_eq!(served.cycle(), []);
-        served.lane.confirmed(served.last_request, served.now);
-        served.lane.hurry(served.now);
-    }
+    served.comes_to_rest();
     assert_eq!(served.lane.wants(served.now), None);
     assert!(served.lane.is_idle(), "run_until_idle never ends");
 }
@@ -78,12 +73,7 @@ fn idle_at_the_bound_with_an_exception_that_is_not_reached() {
     let stands = Stands { last: 4, settled_to: 1, sent_to: 4, ..Stands::default() };
     let mut served = Served::open(&Stands { dead: &[1], waiting: &[4], ..stands });
     served.lane.settings.max_exceptions = 2;
-    for n in 0..20 {
-        served.now = moment(NOW + 1_000 * n);
-        assert_eq!(served.cycle(), []);
-        served.lane.confirmed(served.last_request, served.now);
-        served.lane.hurry(served.now);
-    }
+    served.comes_to_rest();
     assert_eq!(served.lane.wants(served.now), None);
     assert!(served.lane.is_idle(), "run_until_idle never ends");
 }

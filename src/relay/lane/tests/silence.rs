@@ -102,12 +102,7 @@ fn an_exception_that_was_deleted_at_the_end_of_the_log_is_settled() {
     let stands = Stands { last: 2, settled_to: 1, sent_to: 1, ..Stands::default() };
     let mut served = Served::open(&Stands { parked: &[2], ..stands });
     served.gone.insert(2);
-    for n in 0..20 {
-        served.now = moment(NOW + 1_000 * n);
-        assert_eq!(served.cycle(), []);
-        served.lane.confirmed(served.last_request, served.now);
-        served.lane.hurry(served.now);
-    }
+    served.comes_to_rest();
     assert!(served.lane.is_idle(), "run_until_idle never ends");
 }
 

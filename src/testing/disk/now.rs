@@ -1,0 +1,126 @@
+//! What SQLite sees of a disk now, and what every change of it leaves in the record.
+
+use super::fault::{Call, Fault, Plan, Strike};
+use super::locks::{FileLocks, Level};
+use super::record::{FileNumber, Machine, Op, machine_of};
+use super::{HandleNumber, Platter, Profile, Refusal, Reply};
+use std::collections::{BTreeMap, HashMap};
+use std::thread::ThreadId;
+
+#[derive(Debug)]
+pub(super) struct Now {
+    pub(super) profile: Profile,
+    pub(super) names: BTreeMap<String, FileNumber>,
+    pub(super) files: BTreeMap<FileNumber, Vec<u8>>,
+    pub(super) base: Platter,
+    pub(super) handles: HashMap<HandleNumber, Handle>,
+    pub(super) locks: HashMap<FileNumber, FileLocks>,
+    pub(super) next: u64,
+    pub(super) record: Vec<Op>,
+    pub(super) plan: Plan,
+    pub(super) home: ThreadId,
+    pub(super) strangers: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Handle {
+    pub(super) file: FileNumber,
+    pub(super) name: Option<String>,
+    pub(super) level: Level,
+    pub(super) delete_on_close: bool,
+    pub(super) sync_directory: bool,
+}
+
+impl Now {
+    pub(super) fn number(&mut self) -> FileNumber {
+        self.next += 1;
+        FileNumber(self.next)
+    }
+
+    pub(super) fn strike(&mut self, call: Call) -> Reply<()> {
+        match self.plan.strike(call) {
+            Strike::Refuse(fault) => Err(Refusal::Fault(fault)),
+            Strike::Not | Strike::Flip(_) => Ok(()),
+        }
+    }
+
+    /// A file without a name is nobody's: it is gone with the process.
+    pub(super) fn push(&mut self, machine: Option<Machine>, op: impl FnOnce(Machine) -> Op) {
+        if let Some(machine) = machine {
+            self.record.push(op(machine));
+        }
+    }
+
+    pub(super) fn place(&self, handle: HandleNumber) -> Option<(FileNumber, Option<Machine>)> {
+        let opened = self.handles.get(&handle)?;
+        Some((opened.file, opened.name.as_deref().map(machine_of)))
+    }
+
+    pub(super) fn content(&self, handle: HandleNumber) -> &[u8] {
+        let file = self.handles.get(&handle).map(|opened| opened.file);
+        file.and_then(|file| self.files.get(&file)).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn create(&mut self, name: Option<&str>) -> FileNumber {
+        let file = self.number();
+        self.files.insert(file, Vec::new());
+        if let Some(name) = name {
+            self.names.insert(name.to_string(), file);
+            self.record.push(Op::Link { machine: machine_of(name), name: name.to_string(), file });
+        }
+        file
+    }
+
+    pub(super) fn unlink(&mut self, name: &str) -> Option<FileNumber> {
+        let file = self.names.remove(name)?;
+        self.record.push(Op::Unlink { machine: machine_of(name), name: name.to_string() });
+        Some(file)
+    }
+
+    pub(super) fn forget_unnamed(&mut self, file: FileNumber) {
+        let is_named = self.names.values().any(|named| *named == file);
+        let is_open = self.handles.values().any(|opened| opened.file == file);
+        if !is_named && !is_open {
+            self.files.remove(&file);
+            self.locks.remove(&file);
+        }
+    }
+
+    pub(super) fn sync_directory(&mut self, machine: Machine) {
+        if self.profile != Profile::Lying {
+            self.record.push(Op::SyncDirectory { machine });
+        }
+    }
+
+    /// A sync failed: what was waiting for it never reaches the disk, though later syncs succeed.
+    pub(super) fn lose_unsynced(
+        &mut self,
+        file: FileNumber,
+        machine: Option<Machine>,
+        fault: Fault,
+    ) {
+        let Some(machine) = machine else { return };
+        if matches!(fault, Fault::SyncKeepsCache | Fault::SyncRevertsCache) {
+            self.record.push(Op::SyncLost { machine, file });
+        }
+        if fault == Fault::SyncRevertsCache {
+            let mut platter = self.base.clone();
+            self.record.iter().for_each(|op| platter.apply(op));
+            if let Some(content) = platter.synced(file) {
+                self.files.insert(file, content.to_vec());
+            }
+        }
+    }
+
+    pub(super) fn unlock(&mut self, handle: HandleNumber, level: Level) {
+        let Some(opened) = self.handles.get_mut(&handle) else { return };
+        if opened.level <= level {
+            return;
+        }
+        opened.level = level;
+        let file = opened.file;
+        if let Some(locks) = self.locks.get_mut(&file) {
+            locks.lower(handle, level);
+        }
+    }
+}
