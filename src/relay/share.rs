@@ -26,6 +26,9 @@ const SAVED: Duration = Duration::from_millis(5);
 /// A lock that is held for less is free again when the one who met it has slept, even if the log
 /// was emptied as well.
 const SHORT: Duration = Duration::from_micros(500);
+/// Who held the lock for longer was stopped meanwhile, or the disk hung: paid for with four times
+/// as much, that would be a second outage.
+const PAID_FOR: Duration = Duration::from_millis(100);
 /// However slow the disk is: what one cycle may carry at least.
 const FEWEST: usize = 32;
 const MOST: usize = 1 << 16;
@@ -53,7 +56,8 @@ impl Share {
     /// The lock was held, and somebody else writes too.
     pub(super) fn held(&mut self, held: &Held) {
         let whole = held.to.saturating_sub(held.from);
-        self.paid_at = self.paid_at.max(held.from) + whole * (FREE_PER_HELD + 1);
+        let from = held.to.saturating_sub(PAID_FOR).max(held.from);
+        self.paid_at = self.paid_at.max(from) + whole.min(PAID_FOR) * (FREE_PER_HELD + 1);
         if held.messages < FEWEST {
             return;
         }
@@ -127,6 +131,15 @@ mod tests {
         assert_eq!(share.most(), FEWEST, "a slow disk alone stops nobody");
         share.alone();
         assert_eq!(share.most(), MOST);
+    }
+
+    #[test]
+    fn a_process_that_was_stopped_with_the_lock_does_not_rest_for_hours() {
+        let mut share = Share::new();
+        let hour = 3_600_000 * MS;
+        share.held(&held(1_000 * MS, hour, 100));
+        let ended = 1_000 * MS + hour;
+        assert!(share.free_at() > ended && share.free_at() < ended + 500 * MS);
     }
 
     #[test]
