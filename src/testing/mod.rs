@@ -17,6 +17,7 @@ mod disk;
 mod events;
 mod external;
 mod link;
+mod memory;
 mod opened;
 mod progress;
 mod quiet;

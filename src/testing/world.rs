@@ -3,6 +3,7 @@
 use super::disk::{Disk, Op, Plan, Platter, Profile};
 use super::events::Event;
 use super::external::External;
+use super::memory;
 use super::link::{Link, Network};
 use super::time::{ManualClock, SeededEntropy};
 use super::vfs::Mounted;
@@ -54,6 +55,7 @@ pub(crate) struct Beginning {
 
 impl World {
     pub(crate) fn new(beginning: Beginning) -> Self {
+        memory::take_over();
         let Beginning { profile, disks, plan, past, passed, seed } = beginning;
         let disk = Arc::new(Disk::new(profile, disks, plan));
         let clock = Arc::new(ManualClock::starting_at(passed));

@@ -97,6 +97,7 @@ fn selling_on(sales: i64) -> CrashTest {
 #[test]
 fn whenever_power_goes_a_sale_is_sent_once() {
     let counts = selling_on(2).run().assert_survived();
+    println!("{counts}");
     assert!(counts.states > 300, "{counts}");
 }
 

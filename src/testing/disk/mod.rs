@@ -205,7 +205,7 @@ impl Disk {
         now.strike(Call::Write)?;
         let Some((file, machine)) = now.place(handle) else { return Err(Refusal::NotFound) };
         let content = now.files.entry(file).or_default();
-        put(content, at, bytes);
+        put(Arc::make_mut(content), at, bytes);
         now.push(machine, |machine| Op::Write { machine, file, at, bytes: bytes.into() });
         Ok(())
     }
@@ -215,7 +215,7 @@ impl Disk {
         now.strike(Call::Truncate)?;
         let Some((file, machine)) = now.place(handle) else { return Err(Refusal::NotFound) };
         let content = now.files.entry(file).or_default();
-        content.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
+        Arc::make_mut(content).resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
         now.push(machine, |machine| Op::Truncate { machine, file, length });
         Ok(())
     }
@@ -292,6 +292,9 @@ fn put(content: &mut Vec<u8>, at: u64, bytes: &[u8]) {
     }
     content[at..end].copy_from_slice(bytes);
 }
+
+/// What a file holds: the same for all images until one of them changes it.
+pub(crate) type Content = Arc<Vec<u8>>;
 
 /// What an operation carries.
 pub(crate) type Bytes = Arc<[u8]>;

@@ -3,15 +3,16 @@
 use super::fault::{Call, Fault, Plan, Strike};
 use super::locks::{FileLocks, Level};
 use super::record::{FileNumber, Machine, Op, machine_of};
-use super::{HandleNumber, Platter, Profile, Refusal, Reply};
+use super::{Content, HandleNumber, Platter, Profile, Refusal, Reply};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::thread::ThreadId;
 
 #[derive(Debug)]
 pub(super) struct Now {
     pub(super) profile: Profile,
     pub(super) names: BTreeMap<String, FileNumber>,
-    pub(super) files: BTreeMap<FileNumber, Vec<u8>>,
+    pub(super) files: BTreeMap<FileNumber, Content>,
     pub(super) base: Platter,
     pub(super) handles: HashMap<HandleNumber, Handle>,
     pub(super) locks: HashMap<FileNumber, FileLocks>,
@@ -58,12 +59,12 @@ impl Now {
 
     pub(super) fn content(&self, handle: HandleNumber) -> &[u8] {
         let file = self.handles.get(&handle).map(|opened| opened.file);
-        file.and_then(|file| self.files.get(&file)).map_or(&[], Vec::as_slice)
+        file.and_then(|file| self.files.get(&file)).map_or(&[], |content| content.as_slice())
     }
 
     pub(super) fn create(&mut self, name: Option<&str>) -> FileNumber {
         let file = self.number();
-        self.files.insert(file, Vec::new());
+        self.files.insert(file, Content::default());
         if let Some(name) = name {
             self.names.insert(name.to_string(), file);
             self.record.push(Op::Link { machine: machine_of(name), name: name.to_string(), file });
@@ -107,7 +108,7 @@ impl Now {
             let mut platter = self.base.clone();
             self.record.iter().for_each(|op| platter.apply(op));
             if let Some(content) = platter.synced(file) {
-                self.files.insert(file, content.to_vec());
+                self.files.insert(file, Arc::new(content.to_vec()));
             }
         }
     }

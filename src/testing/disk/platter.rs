@@ -2,9 +2,10 @@
 
 use super::put;
 use super::record::{FileNumber, Machine, Op, machine_of};
-use super::{Bytes, Lost};
+use super::{Bytes, Content, Lost};
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
 /// Disks tear writes at these bounds.
@@ -12,10 +13,10 @@ const ATOM: u64 = 512;
 
 /// What is left of all disks after a crash: the files by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Image(BTreeMap<String, Vec<u8>>);
+pub(crate) struct Image(BTreeMap<String, Content>);
 
 impl Image {
-    pub(crate) fn files(&self) -> impl Iterator<Item = (&String, &Vec<u8>)> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&String, &Content)> {
         self.0.iter()
     }
 
@@ -25,7 +26,7 @@ impl Image {
         for (name, content) in &self.0 {
             hash.update(name.as_bytes());
             hash.update(&(content.len() as u64).to_le_bytes());
-            hash.update(content);
+            hash.update(content.as_slice());
         }
         hash.digest()
     }
@@ -34,7 +35,7 @@ impl Image {
 /// The disks of all machines, as the steps so far left them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Platter {
-    files: BTreeMap<FileNumber, Vec<u8>>,
+    files: BTreeMap<FileNumber, Content>,
     names: BTreeMap<String, FileNumber>,
     /// In the order of the record.
     pieces: Vec<Piece>,
@@ -78,7 +79,7 @@ impl Platter {
     pub(crate) fn apply(&mut self, op: &Op) {
         match op {
             Op::Link { machine, name, file } => {
-                self.files.insert(*file, Vec::new());
+                self.files.insert(*file, Content::default());
                 self.rename(machine, name, Some(*file));
             }
             Op::Unlink { machine, name } => self.rename(machine, name, None),
@@ -115,7 +116,7 @@ impl Platter {
         let (settled, open) = pieces.into_iter().partition(|piece: &Piece| piece.file == file);
         self.pieces = open;
         let content = self.files.entry(file).or_default();
-        settled.iter().for_each(|piece| piece.change.apply(content));
+        settled.iter().for_each(|piece| piece.change.apply(Arc::make_mut(content)));
     }
 
     fn settle_names(&mut self, machine: &Machine) {
@@ -128,15 +129,15 @@ impl Platter {
 
     /// What of this file is on the disk for certain.
     pub(crate) fn synced(&self, file: FileNumber) -> Option<&[u8]> {
-        self.files.get(&file).map(Vec::as_slice)
+        self.files.get(&file).map(|content| content.as_slice())
     }
 
     /// What every process sees: all that was written, synced or not.
-    pub(crate) fn visible(&self) -> (BTreeMap<String, FileNumber>, BTreeMap<FileNumber, Vec<u8>>) {
+    pub(crate) fn visible(&self) -> (BTreeMap<String, FileNumber>, BTreeMap<FileNumber, Content>) {
         let (mut names, mut files) = (self.names.clone(), self.files.clone());
         self.renames.iter().for_each(|rename| rename.apply(&mut names));
         for piece in &self.pieces {
-            piece.change.apply(files.entry(piece.file).or_default());
+            piece.change.apply(Arc::make_mut(files.entry(piece.file).or_default()));
         }
         (names, files)
     }
@@ -170,7 +171,7 @@ impl Platter {
                     continue;
                 }
             }
-            piece.change.apply(files.entry(piece.file).or_default());
+            piece.change.apply(Arc::make_mut(files.entry(piece.file).or_default()));
         }
         let content = |file: &FileNumber| files.get(file).cloned().unwrap_or_default();
         Image(names.iter().map(|(name, file)| (name.clone(), content(file))).collect())
