@@ -1,22 +1,27 @@
 //! A test of what survives: a scenario, how its programs start again, and what must hold then.
 
-use super::disk::{Fault, Lost, Op, Plan, Platter, Profile};
-use super::events::Event;
+use super::budget::{self, Budget, PARTS};
+use super::case::Case;
+use super::certificate::Certificate;
+use super::disk::{Fault, Op, Profile};
+use super::explore::{Aim, Explorer};
+use super::memory;
 use super::progress::Progress;
-use super::quiet::quietly;
-use super::states::{Crash, crashes_after};
-use super::verdict::{Loss, Strike, Verdict};
-use super::world::{Beginning, World};
-use std::error::Error as StdError;
-use std::fmt;
+use super::retrace::retrace;
+use super::script::{Broken, Failed, Script, Start};
+use super::shrink::simplest;
+use super::story::Story;
+use super::ticker;
+use super::verdict::{Counts, Verdict};
+use super::world::World;
+use std::sync::mpsc;
 use std::time::Duration;
+use std::{env, fmt, thread};
 
-/// What a step of a test fails with: any error, or a sentence.
-pub type Failed = Box<dyn StdError + Send + Sync>;
-type Step = Box<dyn Fn(&World) -> Result<(), Failed> + Send + Sync>;
-
-/// Time that passes until somebody starts the programs again.
-const UNTIL_RESTART: Duration = Duration::from_secs(60);
+/// In the environment: how much time each test has.
+const BUDGET: &str = "SUREHAND_BUDGET";
+/// In the environment: the one case of one test to run.
+const REPLAY: &str = "SUREHAND_REPLAY";
 
 /// A crash test: what runs, what starts again after a crash, and what must hold then.
 ///
@@ -49,15 +54,11 @@ const UNTIL_RESTART: Duration = Duration::from_secs(60);
 #[must_use = "a test that is not run tests nothing"]
 pub struct CrashTest {
     name: String,
-    profile: Profile,
-    seed: u64,
-    depth: usize,
-    faults: Vec<Fault>,
-    given: Step,
-    scenario: Step,
-    recover: Step,
-    invariants: Vec<(String, Step)>,
+    script: Script,
+    aim: Aim,
     must_reach: Vec<String>,
+    budget: Option<Duration>,
+    replay: Option<String>,
 }
 
 impl CrashTest {
@@ -65,27 +66,23 @@ impl CrashTest {
     pub fn new(name: &str) -> Self {
         Self {
             name: name.into(),
-            profile: Profile::default(),
-            seed: 0x5eed,
-            depth: 1,
-            faults: Vec::new(),
-            given: Box::new(|_| Ok(())),
-            scenario: Box::new(|_| Ok(())),
-            recover: Box::new(|_| Ok(())),
-            invariants: Vec::new(),
+            script: Script::new(),
+            aim: Aim { depth: 1, faults: Vec::new() },
             must_reach: Vec::new(),
+            budget: None,
+            replay: None,
         }
     }
 
     /// What a disk promises: as SQLite's unix layer says, unless told otherwise.
     pub fn profile(mut self, profile: Profile) -> Self {
-        self.profile = profile;
+        self.script.profile = profile;
         self
     }
 
     /// The seed of ids and other chance; always the same unless told otherwise.
     pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
+        self.script.seed = seed;
         self
     }
 
@@ -94,7 +91,7 @@ impl CrashTest {
     where
         F: Fn(&World) -> Result<(), Failed> + Send + Sync + 'static,
     {
-        self.given = Box::new(given);
+        self.script.given = Box::new(given);
         self
     }
 
@@ -103,7 +100,7 @@ impl CrashTest {
     where
         F: Fn(&World) -> Result<(), Failed> + Send + Sync + 'static,
     {
-        self.scenario = Box::new(scenario);
+        self.script.scenario = Box::new(scenario);
         self
     }
 
@@ -112,7 +109,7 @@ impl CrashTest {
     where
         F: Fn(&World) -> Result<(), Failed> + Send + Sync + 'static,
     {
-        self.recover = Box::new(recover);
+        self.script.recover = Box::new(recover);
         self
     }
 
@@ -121,20 +118,20 @@ impl CrashTest {
     where
         F: Fn(&World) -> Result<(), Failed> + Send + Sync + 'static,
     {
-        self.invariants.push((name.into(), Box::new(holds)));
+        self.script.invariants.push((name.into(), Box::new(holds)));
         self
     }
 
     /// Lets each call to the disk fail in these ways, one after the other; the scenario may fail
-    /// of it, and what it promised must hold all the same.
+    /// of it, and what it promised must hold all the same, whenever it crashes after that.
     pub fn faults(mut self, faults: impl IntoIterator<Item = Fault>) -> Self {
-        self.faults = faults.into_iter().collect();
+        self.aim.faults = faults.into_iter().collect();
         self
     }
 
     /// Crashes again while it recovers, so many crashes in a row: one unless told otherwise.
     pub fn depth(mut self, crashes: usize) -> Self {
-        self.depth = crashes.max(1);
+        self.aim.depth = crashes.max(1);
         self
     }
 
@@ -144,163 +141,167 @@ impl CrashTest {
         self
     }
 
+    /// Takes no more time than this: then it tries a sample, and says so. `SUREHAND_BUDGET` in the
+    /// environment (`20s`, `500ms`, `2m`) is stronger.
+    pub fn budget(mut self, time: Duration) -> Self {
+        self.budget = Some(time);
+        self
+    }
+
+    /// Runs nothing but this one case, which a [`Story`](super::Story) told. `SUREHAND_REPLAY` in
+    /// the environment (`name: case`) does the same for the test of that name.
+    pub fn replay(mut self, case: &str) -> Self {
+        self.replay = Some(case.into());
+        self
+    }
+
     /// Runs it, on all processors.
     pub fn run(self) -> Verdict {
-        let (base, given) = match self.prepare() {
-            Ok(prepared) => prepared,
-            Err(why) => return Verdict::HarnessBroken(format!("what is given fails: {why}")),
+        match self.try_run() {
+            Ok(verdict) => verdict,
+            Err(why) => Verdict::HarnessBroken(why),
+        }
+    }
+
+    fn try_run(&self) -> Result<Verdict, String> {
+        let budget = Budget::new(self.time()?);
+        let replayed = self.replayed()?;
+        let start = self.script.prepare().map_err(|why| format!("what is given fails: {why}"))?;
+        if let Some(case) = replayed {
+            return self.replay_case(&start, &case);
+        }
+        let played = self.script.play(&start, None);
+        played.ended.map_err(|why| format!("the scenario fails by itself: {why}"))?;
+        if played.has_strangers {
+            return Ok(Verdict::NotMeasured("threads of the scenario use the disk".into()));
+        }
+        if self.aim.faults.contains(&Fault::Memory) && !memory::take_over() {
+            let why = "SQLite was in use before the kit, which cannot refuse memory to it";
+            return Ok(Verdict::NotMeasured(why.into()));
+        }
+        self.check(&played.record)?;
+        let progress = Progress::default();
+        let explorer = Explorer {
+            script: &self.script,
+            aim: &self.aim,
+            start: &start,
+            record: &played.record,
+            calls: &played.calls,
+            progress: &progress,
+            budget: &budget,
         };
-        let (base, given) = (&base, &*given);
-        let (world, ran) = self.play(base, given, Plan::default());
-        if let Err(why) = ran {
-            return Verdict::HarnessBroken(format!("the scenario fails by itself: {why}"));
-        }
-        if world.disk().has_strangers() {
-            return Verdict::NotMeasured("threads of the scenario use the disk".into());
-        }
-        let record = world.disk().record();
+        self.work(&explorer);
+        Ok(self.verdict(&start, progress, &budget))
+    }
+
+    /// Whether the record can tell anything.
+    fn check(&self, record: &[Op]) -> Result<(), String> {
         if !record.iter().any(|op| op.machine().is_some()) {
-            return Verdict::HarnessBroken("the scenario writes nothing: nothing can crash".into());
+            return Err("the scenario writes nothing: nothing can crash".into());
         }
         let reached = |name: &String| record.iter().any(|op| op.reaches(name));
-        if let Some(missed) = self.must_reach.iter().find(|name| !reached(name)) {
-            return Verdict::HarnessBroken(format!("{missed:?} was not reached"));
+        match self.must_reach.iter().find(|name| !reached(name)) {
+            Some(missed) => Err(format!("{missed:?} was not reached")),
+            None => Ok(()),
         }
-        let progress = Progress::default();
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        std::thread::scope(|threads| {
-            for worker in 0..workers {
-                let (test, progress, record) = (&self, &progress, &record);
+    }
+
+    /// On all processors, and one thread tells how far it is.
+    fn work(&self, explorer: &Explorer<'_>) {
+        let workers = thread::available_parallelism().map_or(1, usize::from);
+        let (working, gone) = mpsc::channel::<()>();
+        thread::scope(|threads| {
+            let (progress, budget) = (explorer.progress, explorer.budget);
+            threads.spawn(move || ticker::tell(&self.name, progress, budget, &gone));
+            for _ in 0..workers {
+                let working = working.clone();
                 threads.spawn(move || {
-                    let past = Past { base, events: given, crashes: &[], strike: None };
-                    let mine = |after: usize| after % workers == worker;
-                    test.explore(&past, record, mine, test.depth, progress);
-                    test.strike(&past, |call| call % workers as u64 == worker as u64, progress);
+                    explorer.work();
+                    drop(working);
                 });
             }
+            drop(working);
         });
-        progress.verdict(&self.name, self.seed, base, &record)
     }
 
-    /// What is there before the scenario, safe on the disk.
-    fn prepare(&self) -> Result<(Platter, Vec<Event>), String> {
-        let world = World::new(self.beginning(Platter::default(), Vec::new(), Duration::ZERO));
-        run(&self.given, &world)?;
-        let mut disks = Platter::default();
-        world.disk().record().iter().for_each(|op| disks.apply(op));
-        let image = disks.after(|_| false, &Lost::nothing(0));
-        Ok((Platter::from(&image), world.events()))
+    fn verdict(&self, start: &Start, progress: Progress, budget: &Budget) -> Verdict {
+        let found = progress.into_found();
+        let counts = found.counts;
+        let parts = budget.parts_done();
+        let Some((case, broken)) = found.simplest() else {
+            return Verdict::Survived(Box::new(self.certificate("survived", counts, parts)));
+        };
+        let certificate = self.certificate("lost", counts, parts);
+        self.lost(start, &case, &broken, certificate)
     }
 
-    /// Runs the scenario from the beginning.
-    fn play(&self, base: &Platter, given: &[Event], plan: Plan) -> (World, Result<(), String>) {
-        let beginning = self.beginning(base.clone(), given.to_vec(), Duration::ZERO);
-        let world = World::new(Beginning { plan, ..beginning });
-        let ran = run(&self.scenario, &world);
-        (world, ran)
+    /// Looks for the simplest case like this one, and tells it.
+    fn lost(&self, start: &Start, case: &Case, broken: &Broken, made: Certificate) -> Verdict {
+        let Some(trail) = retrace(&self.script, start, case, None) else {
+            return Verdict::NotMeasured(format!("{case} was lost, and cannot be seen again"));
+        };
+        if !trail.broken.iter().any(|again| again.promise == broken.promise) {
+            let why = format!("{broken:?} after {case}, and not the second time");
+            return Verdict::NotMeasured(why);
+        }
+        let trail = simplest(&self.script, start, trail, &broken.promise);
+        let is_it = |again: &&Broken| again.promise == broken.promise;
+        let broken = trail.broken.iter().find(is_it).unwrap_or(broken);
+        Verdict::Lost(Box::new(Story::of(&self.name, &trail, broken)), Box::new(made))
     }
 
-    fn beginning(&self, disks: Platter, past: Vec<Event>, passed: Duration) -> Beginning {
-        // A process that starts again draws other numbers.
-        let seed = self.seed ^ past.len() as u64;
-        Beginning { profile: self.profile, disks, plan: Plan::default(), past, passed, seed }
-    }
-
-    /// Each fault at each call; what it leaves in the end must be as good as any crash.
-    fn strike(&self, past: &Past<'_>, mine: impl Fn(u64) -> bool, progress: &Progress) {
-        for fault in &self.faults {
-            for call in 0.. {
-                if !mine(call) {
-                    continue;
-                }
-                let plan = Plan::strike_at(*fault, call);
-                let (world, ran) = self.play(past.base, past.events, plan);
-                if !world.disk().was_struck() {
-                    break;
-                }
-                progress.struck(*fault, ran.is_err());
-                let record = world.disk().record();
-                drop(world);
-                let past = Past { strike: Some(Strike { fault: *fault, call }), ..*past };
-                self.explore(&past, &record, |after| after == record.len(), 1, progress);
+    fn replay_case(&self, start: &Start, case: &Case) -> Result<Verdict, String> {
+        let trail = retrace(&self.script, start, case, None);
+        let trail = trail.ok_or("the case says more steps than there are")?;
+        let counts = Counts { crashes: 1, states: 1, ..Counts::default() };
+        Ok(match trail.broken.first() {
+            None => Verdict::Survived(Box::new(self.certificate("survived", counts, PARTS))),
+            Some(broken) => {
+                let counts = Counts { violations: trail.broken.len() as u64, ..counts };
+                let story = Story::of(&self.name, &trail, broken);
+                Verdict::Lost(Box::new(story), Box::new(self.certificate("lost", counts, PARTS)))
             }
+        })
+    }
+
+    fn certificate(&self, verdict: &str, counts: Counts, parts_done: u64) -> Certificate {
+        Certificate {
+            test: self.name.clone(),
+            verdict: verdict.into(),
+            profile: self.script.profile,
+            seed: self.script.seed,
+            depth: self.aim.depth,
+            counts,
+            parts_done,
+            parts: PARTS,
+            sqlite: rusqlite::version().into(),
+            surehand: env!("CARGO_PKG_VERSION").into(),
         }
     }
 
-    /// Crashes after every step of a record, or those that are meant.
-    fn explore(
-        &self,
-        past: &Past<'_>,
-        record: &[Op],
-        mine: impl Fn(usize) -> bool,
-        depth: usize,
-        progress: &Progress,
-    ) {
-        let mut disks = past.base.clone();
-        let mut events = past.events.to_vec();
-        for after in 0..=record.len() {
-            let step = after.checked_sub(1).map(|last| &record[last]);
-            if let Some(step) = step {
-                disks.apply(step);
-                events.extend(step.event().cloned());
-            }
-            if progress.has_seen_enough() {
-                return;
-            }
-            if !mine(after) {
-                continue;
-            }
-            let unsynced = disks.at_stake(|_| true);
-            crashes_after(after, step, &disks, self.seed, &mut |crash, image| {
-                if progress.is_new((&image, unsynced), &events, &crash, depth, past.crashes.len()) {
-                    let mut crashes = past.crashes.to_vec();
-                    let base = crash.leaves(&disks);
-                    crashes.push(crash);
-                    let past = Past { base: &base, events: &events, crashes: &crashes, ..*past };
-                    self.crash(&past, depth, progress);
-                }
-            });
+    /// How much time there is.
+    fn time(&self) -> Result<Option<Duration>, String> {
+        match env::var(BUDGET) {
+            Err(_) => Ok(self.budget),
+            Ok(text) => match budget::time(&text) {
+                Some(time) => Ok(Some(time)),
+                None => Err(format!("{BUDGET}={text} is no time: 20s, 500ms, 2m")),
+            },
         }
     }
 
-    /// The programs start again after a crash, and all must hold.
-    fn crash(&self, past: &Past<'_>, depth: usize, progress: &Progress) {
-        let passed = UNTIL_RESTART * u32::try_from(past.crashes.len()).unwrap_or(u32::MAX);
-        let world = World::new(self.beginning(past.base.clone(), past.events.to_vec(), passed));
-        let broken = |promise: &str, why| Loss::new(past.crashes, past.strike, promise, why);
-        let recovered = run(&self.recover, &world);
-        let record = world.disk().record();
-        if let Err(why) = recovered {
-            return progress.lost(broken("it starts again", why));
-        }
-        for (name, holds) in &self.invariants {
-            if let Err(why) = run(holds, &world) {
-                progress.lost(broken(name, why));
-            }
-        }
-        drop(world);
-        if depth > 1 {
-            self.explore(past, &record, |_| true, depth - 1, progress);
-        }
+    /// The one case that is to be run, if it is only that.
+    fn replayed(&self) -> Result<Option<Case>, String> {
+        let told = env::var(REPLAY).ok();
+        let told = told.as_deref().and_then(|told| told.strip_prefix(&self.name));
+        let told = told.and_then(|told| told.strip_prefix(": "));
+        let Some(text) = told.or(self.replay.as_deref()) else { return Ok(None) };
+        text.parse().map(Some).map_err(|why| format!("{text:?} is no case: {why}"))
     }
-}
-
-/// What was before.
-#[derive(Clone, Copy)]
-struct Past<'a> {
-    base: &'a Platter,
-    events: &'a [Event],
-    crashes: &'a [Crash],
-    strike: Option<Strike>,
 }
 
 impl fmt::Debug for CrashTest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CrashTest").field("name", &self.name).finish_non_exhaustive()
     }
-}
-
-/// Runs a step of the test; a panic is a failure.
-fn run(step: &Step, world: &World) -> Result<(), String> {
-    quietly(|| step(world)).and_then(|result| result.map_err(|error| error.to_string()))
 }

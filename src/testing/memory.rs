@@ -24,8 +24,10 @@ struct Before {
 }
 
 thread_local! {
-    /// How many allocations of this thread still succeed; none when all do.
-    static LEFT: Cell<Option<u64>> = const { Cell::new(None) };
+    /// How many allocations this thread has asked for since it began to count.
+    static ASKED: Cell<u64> = const { Cell::new(0) };
+    /// The one of them to refuse.
+    static REFUSED: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
 /// Takes SQLite's memory over; says whether it can. Only the first call does anything, and only
@@ -34,21 +36,22 @@ pub(super) fn take_over() -> bool {
     BEFORE.get_or_init(begin).is_some()
 }
 
-/// Refuses one allocation of this thread, after so many that succeed.
-pub(super) fn refuse_after(allocations: u64) {
-    LEFT.set(Some(allocations));
+/// Counts the allocations of this thread from here on, and refuses the one of this number.
+pub(super) fn count(refused: Option<u64>) {
+    ASKED.set(0);
+    REFUSED.set(refused);
 }
 
-/// Refuses nothing any more; says whether something was refused.
-pub(super) fn refuse_nothing() -> bool {
-    LEFT.take().is_none()
+/// Stops refusing; says how many allocations there were.
+pub(super) fn counted() -> u64 {
+    REFUSED.set(None);
+    ASKED.get()
 }
 
-/// Whether this allocation is the one to refuse.
 fn is_refused() -> bool {
-    let left = LEFT.get();
-    LEFT.set(left.and_then(|left| left.checked_sub(1)));
-    left == Some(0)
+    let number = ASKED.get();
+    ASKED.set(number + 1);
+    REFUSED.get() == Some(number)
 }
 
 fn begin() -> Option<Before> {

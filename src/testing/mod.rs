@@ -11,25 +11,38 @@
 //! the disk in order; writes are torn at 512 bytes; the folder is synced where SQLite's unix layer
 //! does it. `tests/crash/sqlite.rs` holds it against what SQLite documents of each journal mode.
 
+mod budget;
+mod case;
+mod certificate;
 mod crash_test;
 mod dice;
 mod disk;
 mod events;
+mod explore;
 mod external;
 mod link;
 mod memory;
 mod opened;
 mod progress;
 mod quiet;
+mod retrace;
+mod script;
+mod shrink;
 mod states;
+mod story;
+mod ticker;
 mod time;
+mod timeline;
 mod verdict;
 mod vfs;
 mod world;
 
-pub use crash_test::{CrashTest, Failed};
+pub use certificate::Certificate;
+pub use crash_test::CrashTest;
 pub use disk::{Fault, Profile};
 pub use external::External;
 pub use link::Link;
-pub use verdict::{Counts, Story, Verdict};
+pub use script::Failed;
+pub use story::Story;
+pub use verdict::{Counts, Verdict};
 pub use world::World;

@@ -76,7 +76,7 @@ pub(super) fn code(reply: Result<(), Refusal>, otherwise: c_int) -> c_int {
     match reply {
         Ok(()) => ffi::SQLITE_OK,
         Err(Refusal::Busy | Refusal::Fault(Fault::Busy)) => ffi::SQLITE_BUSY,
-        Err(Refusal::Fault(Fault::Full | Fault::StaysFull)) => ffi::SQLITE_FULL,
+        Err(Refusal::Fault(Fault::Full | Fault::StaysFull | Fault::Quota)) => ffi::SQLITE_FULL,
         Err(Refusal::ShortRead | Refusal::Fault(Fault::ShortRead)) => ffi::SQLITE_IOERR_SHORT_READ,
         Err(Refusal::NotFound | Refusal::Fault(_)) => otherwise,
     }

@@ -1,9 +1,11 @@
 //! What a crash test has found so far, from all of its threads.
 
-use super::disk::{Fault, Image, Op, Platter};
+use super::case::Case;
+use super::disk::{Fault, Image};
 use super::events::Event;
+use super::script::Broken;
 use super::states::{Crash, End};
-use super::verdict::{Counts, Loss, Story, Verdict};
+use super::verdict::Counts;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use xxhash_rust::xxh3::xxh3_64;
@@ -14,12 +16,22 @@ const ENOUGH: usize = 200;
 #[derive(Debug, Default)]
 pub(crate) struct Progress(Mutex<Found>);
 
+/// What a test found.
 #[derive(Debug, Default)]
-struct Found {
+pub(crate) struct Found {
     seen: HashSet<u64>,
     faults: BTreeSet<Fault>,
-    counts: Counts,
-    losses: Vec<Loss>,
+    pub(crate) counts: Counts,
+    losses: Vec<(Case, Broken)>,
+}
+
+/// What a crash leaves, and what of it makes a difference.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct State<'a> {
+    pub(crate) image: &'a Image,
+    pub(crate) unsynced: (usize, usize),
+    pub(crate) events: &'a [Event],
+    pub(crate) depth: usize,
 }
 
 impl Progress {
@@ -28,18 +40,8 @@ impl Progress {
     }
 
     /// Notes a crash; says whether what it leaves was not looked at before.
-    pub(crate) fn is_new(
-        &self,
-        (image, unsynced): (&Image, (usize, usize)),
-        events: &[Event],
-        crash: &Crash,
-        depth: usize,
-        crashes_before: usize,
-    ) -> bool {
-        // What the next power cut may still lose makes a difference where there is one to come.
-        let unsynced = (depth > 1 && crash.end == End::Kill).then_some(unsynced);
-        let rest = xxh3_64(format!("{events:?} {unsynced:?} {depth}").as_bytes());
-        let hash = image.hash() ^ rest;
+    pub(crate) fn is_new(&self, state: &State<'_>, crash: &Crash, crashes_before: usize) -> bool {
+        let hash = state.hash(crash);
         let mut found = self.found();
         found.counts.crashes += 1;
         let is_new = found.seen.insert(hash);
@@ -50,18 +52,24 @@ impl Progress {
         is_new
     }
 
+    /// So many power cuts lose one of more subsets than are tried.
+    pub(crate) fn sampled(&self, cuts: usize) {
+        self.found().counts.sampled_cuts += cuts as u64;
+    }
+
     /// A fault struck the scenario, which failed of it or went on.
     pub(crate) fn struck(&self, fault: Fault, failed: bool) {
         let mut found = self.found();
         found.faults.insert(fault);
+        found.counts.fault_kinds = found.faults.len() as u64;
         found.counts.faults += 1;
         found.counts.failed_runs += u64::from(failed);
     }
 
-    pub(crate) fn lost(&self, loss: Loss) {
+    pub(crate) fn lost(&self, case: &Case, broken: Broken) {
         let mut found = self.found();
         found.counts.violations += 1;
-        found.losses.push(loss);
+        found.losses.push((case.clone(), broken));
     }
 
     /// Whether there is nothing more to be learnt.
@@ -69,16 +77,27 @@ impl Progress {
         self.found().losses.len() >= ENOUGH
     }
 
-    /// The end of it: the simplest loss, with its story.
-    pub(crate) fn verdict(self, name: &str, seed: u64, base: &Platter, record: &[Op]) -> Verdict {
-        let Found { mut counts, losses, faults, .. } =
-            self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        counts.fault_kinds = faults.len() as u64;
-        match losses.into_iter().min_by_key(Loss::size) {
-            None => Verdict::Survived(counts),
-            Some(loss) => {
-                Verdict::Lost(Box::new(Story::of(loss, (name, seed), base, record)), counts)
-            }
-        }
+    pub(crate) fn counts(&self) -> Counts {
+        self.found().counts
+    }
+
+    pub(crate) fn into_found(self) -> Found {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Found {
+    /// The simplest of the losses.
+    pub(crate) fn simplest(self) -> Option<(Case, Broken)> {
+        self.losses.into_iter().min_by_key(|(case, _)| case.size())
+    }
+}
+
+impl State<'_> {
+    fn hash(&self, crash: &Crash) -> u64 {
+        let Self { image, unsynced, events, depth } = self;
+        // What the next power cut may still lose makes a difference where there is one to come.
+        let unsynced = (*depth > 1 && crash.end == End::Kill).then_some(unsynced);
+        image.hash() ^ xxh3_64(format!("{events:?} {unsynced:?} {depth}").as_bytes())
     }
 }

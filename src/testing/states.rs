@@ -1,4 +1,4 @@
-//! Every crash of a recorded run: after each step, everything that may be left.
+//! The crashes of a recorded run: after each step, everything that may be left.
 
 use super::disk::{Image, Losses, Lost, Machine, Op, Platter};
 use std::collections::BTreeSet;
@@ -22,35 +22,94 @@ pub(crate) struct Crash {
     pub(crate) end: End,
 }
 
+/// How many of the losses of a power cut are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Breadth {
+    /// All where they are few, and else those that tell something.
+    Wide,
+    /// Nothing lost, and all.
+    Narrow,
+}
+
 impl Crash {
-    /// What the disks hold after it.
-    pub(crate) fn leaves(&self, disks: &Platter) -> Platter {
+    /// The files that it leaves.
+    pub(crate) fn image(&self, disks: &Platter) -> Image {
+        match &self.end {
+            End::Kill => disks.kept(),
+            End::PowerCut { machines, lost } => {
+                disks.after(|machine| machines.contains(machine), lost)
+            }
+        }
+    }
+
+    /// The disks after it: after a kill, what was not synced may still be lost later.
+    pub(crate) fn leaves(&self, disks: &Platter, image: &Image) -> Platter {
         match &self.end {
             End::Kill => disks.clone(),
-            End::PowerCut { machines, lost } => {
-                Platter::from(&disks.after(|machine| machines.contains(machine), lost))
-            }
+            End::PowerCut { .. } => Platter::from(image),
         }
     }
 }
 
-/// Goes through the crashes after one step; `disks` are as the steps before left them.
-pub(crate) fn crashes_after(
+/// The crashes after one step.
+pub(crate) struct Crashes {
     after: usize,
-    step: Option<&Op>,
-    disks: &Platter,
     seed: u64,
-    visit: &mut impl FnMut(Crash, Image),
-) {
-    let nothing = Lost::nothing(usize::MAX);
-    visit(Crash { after, end: End::Kill }, disks.after(|_| false, &nothing));
-    for machines in cuts(step, disks) {
-        let (pieces, names) = disks.at_stake(|machine| machines.contains(machine));
-        for lost in (Losses { pieces, names }).all(seed ^ after as u64) {
-            let image = disks.after(|machine| machines.contains(machine), &lost);
-            let end = End::PowerCut { machines: machines.clone(), lost };
-            visit(Crash { after, end }, image);
+    breadth: Breadth,
+    cuts: Vec<(BTreeSet<Machine>, Losses)>,
+}
+
+impl Crashes {
+    /// `disks` are as the steps so far left them.
+    pub(crate) fn after(
+        after: usize,
+        step: Option<&Op>,
+        disks: &Platter,
+        seed: u64,
+        breadth: Breadth,
+    ) -> Self {
+        let at_stake = |machines: BTreeSet<Machine>| {
+            let (pieces, names) = disks.at_stake(|machine| machines.contains(machine));
+            (machines, Losses { pieces, names })
+        };
+        let cuts = cuts(step, disks).into_iter().map(at_stake).collect();
+        Self { after, seed: seed ^ after as u64, breadth, cuts }
+    }
+
+    /// For how many power cuts not every loss is tried.
+    pub(crate) fn sampled(&self) -> usize {
+        let is_sampled = |(_, losses): &&(_, Losses)| !losses.is_exhaustive();
+        self.cuts.iter().filter(is_sampled).count()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        1 + self.cuts.iter().map(|(_, losses)| self.losses(*losses)).sum::<usize>()
+    }
+
+    fn losses(&self, losses: Losses) -> usize {
+        if self.breadth == Breadth::Wide { losses.count() } else { losses.extremes().len() }
+    }
+
+    /// One of them: a kill, and then power cuts.
+    pub(crate) fn nth(&self, number: usize) -> Crash {
+        let after = self.after;
+        let mut left = number.wrapping_sub(1);
+        for (machines, losses) in self.cuts.iter().filter(|_| number > 0) {
+            let count = self.losses(*losses);
+            if left < count {
+                let lost = match self.breadth {
+                    Breadth::Wide => losses.nth(left, self.seed),
+                    Breadth::Narrow => losses.extremes()[left].clone(),
+                };
+                return Crash { after, end: End::PowerCut { machines: machines.clone(), lost } };
+            }
+            left -= count;
         }
+        Crash { after, end: End::Kill }
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = Crash> {
+        (0..self.count()).map(|number| self.nth(number))
     }
 }
 

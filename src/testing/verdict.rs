@@ -1,15 +1,16 @@
-//! What a crash test says, and the story of what was lost.
+//! What a crash test says.
 
-use super::disk::{Fault, Op, Platter};
-use super::states::{Crash, End};
+use super::certificate::Certificate;
+use super::story::Story;
+use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::fmt::Write as _;
+use std::path::Path;
 
-/// So many steps before the crash are told.
-const TOLD: usize = 12;
+/// With this in the environment, [`Verdict::assert_holds`] writes certificates.
+const WRITE: &str = "SUREHAND_WRITE_CERTIFICATES";
 
 /// What was tried.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Counts {
     /// Crashes, equal ones counted each.
@@ -18,6 +19,9 @@ pub struct Counts {
     pub states: u64,
     /// Those of them that a crash while starting again left.
     pub recovery_states: u64,
+    /// Power cuts with more in flight than all subsets can be tried of: telling ones were, and
+    /// some by chance.
+    pub sampled_cuts: u64,
     /// Runs with one fault each.
     pub faults: u64,
     /// Kinds of faults among them.
@@ -33,102 +37,13 @@ pub struct Counts {
 #[must_use = "a verdict that nobody reads fails nothing"]
 pub enum Verdict {
     /// Everything held after every crash.
-    Survived(Counts),
+    Survived(Box<Certificate>),
     /// A promise was broken: the simplest case of it.
-    Lost(Box<Story>, Counts),
+    Lost(Box<Story>, Box<Certificate>),
     /// The test cannot tell.
     NotMeasured(String),
     /// The test tests nothing.
     HarnessBroken(String),
-}
-
-/// A fault, and the call that it struck.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Strike {
-    pub(crate) fault: Fault,
-    pub(crate) call: u64,
-}
-
-/// A promise that was broken.
-#[derive(Clone, Debug)]
-pub(crate) struct Loss {
-    crashes: Vec<Crash>,
-    strike: Option<Strike>,
-    promise: String,
-    why: String,
-}
-
-impl Loss {
-    pub(crate) fn new(
-        crashes: &[Crash],
-        strike: Option<Strike>,
-        promise: &str,
-        why: String,
-    ) -> Self {
-        Self { crashes: crashes.to_vec(), strike, promise: promise.into(), why }
-    }
-
-    /// Fewer crashes are simpler to think about, then fewer lost pieces, then earlier ones.
-    pub(crate) fn size(&self) -> (usize, bool, usize, usize) {
-        let lost = |crash: &Crash| match &crash.end {
-            End::Kill => 0,
-            End::PowerCut { lost, .. } => 1 + lost.pieces.len(),
-        };
-        let first = self.crashes.first().map_or(0, |crash| crash.after);
-        let lost = self.crashes.iter().map(lost).sum();
-        (self.crashes.len(), self.strike.is_some(), lost, first)
-    }
-}
-
-/// What was lost and how it came to that.
-#[derive(Clone, Debug)]
-pub struct Story(String);
-
-impl Story {
-    pub(crate) fn of(loss: Loss, (name, seed): (&str, u64), base: &Platter, record: &[Op]) -> Self {
-        let Loss { crashes, strike, promise, why } = loss;
-        let mut text = format!("LOST in {name} (seed {seed:#x}): {promise}\n  {why}\n");
-        // Writing to a String does not fail.
-        if let Some(Strike { fault, call }) = strike {
-            let _ = writeln!(text, "  {fault:?} at call {call} of those it may strike");
-        }
-        for crash in &crashes {
-            let _ = writeln!(text, "  after step {}: {}", crash.after, crash.end);
-        }
-        if let (None, Some(first)) = (strike, crashes.first()) {
-            tell(first, base, record, &mut text);
-        }
-        Self(text)
-    }
-}
-
-/// The last steps before a crash, and what of them was lost.
-fn tell(crash: &Crash, base: &Platter, record: &[Op], text: &mut String) {
-    let mut disks = base.clone();
-    record[..crash.after].iter().for_each(|op| disks.apply(op));
-    for (number, op) in
-        record.iter().enumerate().take(crash.after).skip(crash.after.saturating_sub(TOLD))
-    {
-        let _ = writeln!(text, "  {:>5}  {}", number + 1, disks.tell(op));
-    }
-    let End::PowerCut { machines, lost } = &crash.end else { return };
-    for name in
-        disks.names_at_stake(|machine| machines.contains(machine)).iter().skip(lost.names_kept)
-    {
-        let _ = writeln!(text, "   lost  {name}, as far as the folder knows");
-    }
-    let at_stake = disks.describe(|machine| machines.contains(machine));
-    for piece in &lost.pieces {
-        if let Some((name, place)) = at_stake.get(*piece) {
-            let _ = writeln!(text, "   lost  {name} {}..{}", place.start, place.end);
-        }
-    }
-}
-
-impl fmt::Display for Story {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 impl Verdict {
@@ -140,8 +55,33 @@ impl Verdict {
     #[track_caller]
     pub fn assert_survived(self) -> Counts {
         match self {
-            Self::Survived(counts) => counts,
+            Self::Survived(certificate) => certificate.counts,
             other => panic!("{other}"),
+        }
+    }
+
+    /// Goes on only when everything held, and as much was tried as the certificate in this file
+    /// says. With `SUREHAND_WRITE_CERTIFICATES=1` the file is written instead; a run that ended
+    /// because time was over is held against nothing.
+    ///
+    /// # Panics
+    ///
+    /// When a promise was broken, when less was tried, or when there is no such file.
+    #[track_caller]
+    pub fn assert_holds(self, path: impl AsRef<Path>) -> Counts {
+        let path = path.as_ref();
+        let Self::Survived(certificate) = self else { panic!("{self}") };
+        if certificate.is_sample() {
+            return certificate.counts;
+        }
+        let shown = path.display();
+        if std::env::var_os(WRITE).is_some() {
+            certificate.write(path).unwrap_or_else(|error| panic!("{shown}: {error}"));
+        }
+        match certificate.less_than(path) {
+            Ok(None) => certificate.counts,
+            Ok(Some(less)) => panic!("less was tried than {shown} says: {less}"),
+            Err(error) => panic!("{shown}: {error}; {WRITE}=1 writes it"),
         }
     }
 
@@ -153,7 +93,7 @@ impl Verdict {
     #[track_caller]
     pub fn assert_lost(self) -> Counts {
         match self {
-            Self::Lost(_, counts) => counts,
+            Self::Lost(_, certificate) => certificate.counts,
             other => panic!("{other}"),
         }
     }
@@ -162,8 +102,8 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Survived(counts) => write!(f, "survived: {counts}"),
-            Self::Lost(story, counts) => write!(f, "{story}  {counts}"),
+            Self::Survived(certificate) => write!(f, "survived: {certificate}"),
+            Self::Lost(story, certificate) => write!(f, "{story}\n{}", certificate.counts),
             Self::NotMeasured(why) => write!(f, "not measured: {why}"),
             Self::HarnessBroken(why) => write!(f, "the test tests nothing: {why}"),
         }
@@ -177,6 +117,21 @@ impl fmt::Display for Counts {
             f,
             "{states} states ({recovery_states} of them left by crashes while starting again), \
              {faults} faults of {fault_kinds} kinds, {violations} violations"
-        )
+        )?;
+        match self.sampled_cuts {
+            0 => Ok(()),
+            cuts => write!(f, "; sampled: what is lost at {cuts} power cuts with much in flight"),
+        }
+    }
+}
+
+impl fmt::Display for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.counts.fmt(f)?;
+        if self.is_sample() {
+            let (done, parts) = (self.parts_done, self.parts);
+            write!(f, "; time was over: a sample, {done} of {parts} parts")?;
+        }
+        Ok(())
     }
 }

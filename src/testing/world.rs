@@ -3,8 +3,8 @@
 use super::disk::{Disk, Op, Plan, Platter, Profile};
 use super::events::Event;
 use super::external::External;
-use super::memory;
 use super::link::{Link, Network};
+use super::memory;
 use super::time::{ManualClock, SeededEntropy};
 use super::vfs::Mounted;
 use crate::database::{Database, Held};

@@ -3,3 +3,4 @@
 mod kit;
 mod promises;
 mod sqlite;
+mod story;

@@ -1,5 +1,7 @@
 //! Faults that code reacts to: the k-th call of a kind fails, once or from then on.
 
+use std::collections::BTreeMap;
+
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -17,6 +19,8 @@ pub enum Fault {
     Full,
     /// There is no room for any write from now on.
     StaysFull,
+    /// From this write on no file grows any more: a quota. What is there can be written over.
+    Quota,
     /// A truncation fails.
     Truncate,
     /// A sync fails; what it was to sync never reaches the disk, and later syncs say nothing of it.
@@ -34,16 +38,25 @@ pub enum Fault {
     Busy,
     /// A lock cannot be asked for.
     Lock,
+    /// SQLite gets no memory, this once. Tried at a thousand of its allocations at most.
+    Memory,
+    /// A write reaches another place of its file, and says nothing. Not among [`ALL`](Self::ALL),
+    /// for the reason of [`BitFlip`](Self::BitFlip).
+    Misdirected,
+    /// A write reaches nothing, and says nothing: what is read later is stale. Not among
+    /// [`ALL`](Self::ALL) either.
+    Stale,
 }
 
 impl Fault {
     /// All that a program is told of.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Read,
         Self::ShortRead,
         Self::Write,
         Self::Full,
         Self::StaysFull,
+        Self::Quota,
         Self::Truncate,
         Self::SyncKeepsCache,
         Self::SyncRevertsCache,
@@ -52,23 +65,39 @@ impl Fault {
         Self::Delete,
         Self::Busy,
         Self::Lock,
+        Self::Memory,
     ];
 
-    fn call(self) -> Call {
+    /// What no program is told of.
+    pub const SILENT: [Self; 3] = [Self::BitFlip, Self::Misdirected, Self::Stale];
+
+    pub(crate) fn every() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().chain(Self::SILENT)
+    }
+
+    /// The fault of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::every().find(|fault| format!("{fault:?}") == name)
+    }
+
+    /// Which calls it may strike.
+    pub(crate) fn call(self) -> Call {
         match self {
             Self::Read | Self::ShortRead | Self::BitFlip => Call::Read,
-            Self::Write | Self::Full | Self::StaysFull => Call::Write,
+            Self::Write | Self::Full | Self::StaysFull | Self::Quota => Call::Write,
+            Self::Misdirected | Self::Stale => Call::Write,
             Self::Truncate => Call::Truncate,
             Self::SyncKeepsCache | Self::SyncRevertsCache | Self::Sync => Call::Sync,
             Self::Open => Call::Open,
             Self::Delete => Call::Delete,
             Self::Busy | Self::Lock => Call::Lock,
+            Self::Memory => Call::Memory,
         }
     }
 }
 
-/// What SQLite may ask a disk for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What SQLite may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Call {
     Open,
     Read,
@@ -77,51 +106,55 @@ pub(crate) enum Call {
     Sync,
     Delete,
     Lock,
+    Memory,
 }
 
 /// What a call meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Strike {
-    Not,
-    Refuse(Fault),
+pub(crate) enum Met {
+    Nothing,
+    Fault(Fault),
     /// This bit of what is read, counted in a circle.
     Flip(usize),
 }
 
-/// Which call is struck by what.
-#[derive(Clone, Copy, Debug, Default)]
+/// A fault, and the call that it strikes: counted from 0 among those it may strike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Strike {
+    pub(crate) fault: Fault,
+    pub(crate) call: u64,
+}
+
+/// Which call is struck by what; counts the calls.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
-    fault: Option<(Fault, u64)>,
-    calls: u64,
-    struck: bool,
+    strike: Option<Strike>,
+    calls: BTreeMap<Call, u64>,
 }
 
 impl Plan {
-    /// The call of this number, counted from 0 among those the fault may strike.
-    pub(crate) fn strike_at(fault: Fault, call: u64) -> Self {
-        Self { fault: Some((fault, call)), ..Self::default() }
+    pub(crate) fn new(strike: Option<Strike>) -> Self {
+        Self { strike, ..Self::default() }
     }
 
-    pub(crate) fn strike(&mut self, call: Call) -> Strike {
-        let Some((fault, at)) = self.fault else { return Strike::Not };
-        if fault.call() != call {
-            return Strike::Not;
-        }
-        self.calls += 1;
-        let number = self.calls - 1;
+    pub(crate) fn meet(&mut self, call: Call) -> Met {
+        let calls = self.calls.entry(call).or_default();
+        let number = *calls;
+        *calls += 1;
+        let Some(Strike { fault, call: at }) = self.strike else { return Met::Nothing };
         let strikes = number == at || fault == Fault::StaysFull && number > at;
-        if !strikes {
-            return Strike::Not;
+        if fault.call() != call || !strikes {
+            return Met::Nothing;
         }
-        self.struck = true;
         match fault {
             // Somewhere in it, and not always in the same place.
-            Fault::BitFlip => Strike::Flip(usize::try_from(at).unwrap_or(0).wrapping_mul(7_919)),
-            fault => Strike::Refuse(fault),
+            Fault::BitFlip => Met::Flip(usize::try_from(at).unwrap_or(0).wrapping_mul(7_919)),
+            fault => Met::Fault(fault),
         }
     }
 
-    pub(crate) fn has_struck(&self) -> bool {
-        self.struck
+    /// How many calls of this kind there were.
+    pub(crate) fn calls(&self, call: Call) -> u64 {
+        self.calls.get(&call).copied().unwrap_or(0)
     }
 }

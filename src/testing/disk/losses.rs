@@ -19,8 +19,15 @@ pub(crate) struct Lost {
 }
 
 impl Lost {
-    pub(crate) fn nothing(names: usize) -> Self {
-        Self { pieces: BTreeSet::new(), names_kept: names }
+    pub(crate) const ALL_NAMES: usize = usize::MAX;
+
+    pub(crate) fn nothing() -> Self {
+        Self { pieces: BTreeSet::new(), names_kept: Self::ALL_NAMES }
+    }
+
+    /// How much that is, for comparing.
+    pub(crate) fn size(&self) -> usize {
+        self.pieces.len() + usize::from(self.names_kept != Self::ALL_NAMES)
     }
 
     pub(crate) fn is_lost(&self, piece: usize) -> bool {
@@ -41,41 +48,89 @@ impl Losses {
         self.pieces <= FEW
     }
 
-    /// The subsets to try; the same for the same seed.
-    pub(crate) fn all(self, seed: u64) -> Vec<Lost> {
-        let subsets = if self.is_exhaustive() { self.every() } else { self.telling(seed) };
-        let mut all = Vec::with_capacity(subsets.len() + 2 * self.names);
-        for pieces in subsets {
-            all.push(Lost { pieces, names_kept: self.names });
-        }
+    /// Nothing of it, and all.
+    pub(crate) fn extremes(self) -> [Lost; 2] {
+        [Lost::nothing(), Lost { pieces: self.all(), names_kept: 0 }]
+    }
+
+    /// How many losses there are to try. Some may be the same.
+    pub(crate) fn count(self) -> usize {
+        self.subsets() + 2 * self.names
+    }
+
+    /// One of them; the same for the same seed.
+    pub(crate) fn nth(self, number: usize, seed: u64) -> Lost {
+        let Some(named) = number.checked_sub(self.subsets()) else {
+            return Lost { pieces: self.subset(number, seed), names_kept: Lost::ALL_NAMES };
+        };
         // Each name more or less, with all of the pieces and with none.
-        for names_kept in 0..self.names {
-            all.push(Lost { pieces: BTreeSet::new(), names_kept });
-            all.push(Lost { pieces: (0..self.pieces).collect(), names_kept });
-        }
-        all
+        let pieces = if named % 2 == 0 { BTreeSet::new() } else { self.all() };
+        Lost { pieces, names_kept: named / 2 }
     }
 
-    fn every(self) -> Vec<BTreeSet<usize>> {
-        let subset = |bits: usize| (0..self.pieces).filter(move |piece| bits >> piece & 1 == 1);
-        (0..1 << self.pieces).map(|bits| subset(bits).collect()).collect()
+    fn all(self) -> BTreeSet<usize> {
+        (0..self.pieces).collect()
     }
 
-    /// None, all, all up to one, all from one on, one alone, all but one; and some by chance.
-    fn telling(self, seed: u64) -> Vec<BTreeSet<usize>> {
-        let all = || 0..self.pieces;
-        let mut subsets: BTreeSet<BTreeSet<usize>> = BTreeSet::new();
-        subsets.insert(BTreeSet::new());
-        for piece in all() {
-            subsets.insert((0..=piece).collect());
-            subsets.insert((piece..self.pieces).collect());
-            subsets.insert([piece].into());
-            subsets.insert(all().filter(|other| *other != piece).collect());
+    fn subsets(self) -> usize {
+        if self.is_exhaustive() { 1 << self.pieces } else { 1 + 4 * self.pieces + DRAWN }
+    }
+
+    /// Where there are few, all; else none, all up to one, all from one on, one alone, all but one,
+    /// and some by chance.
+    fn subset(self, number: usize, seed: u64) -> BTreeSet<usize> {
+        let of =
+            |is_lost: &dyn Fn(usize) -> bool| (0..self.pieces).filter(|it| is_lost(*it)).collect();
+        if self.is_exhaustive() {
+            return of(&|piece| number >> piece & 1 == 1);
         }
-        let mut dice = Dice::new(seed);
-        for _ in 0..DRAWN {
-            subsets.insert(all().filter(|_| dice.roll(2) == 0).collect());
+        let Some(number) = number.checked_sub(1) else { return BTreeSet::new() };
+        let one = number / 4;
+        if one >= self.pieces {
+            let mut dice = Dice::new(seed ^ (number as u64) << 32);
+            return (0..self.pieces).filter(|_| dice.roll(2) == 0).collect();
         }
-        subsets.into_iter().collect()
+        match number % 4 {
+            0 => (0..=one).collect(),
+            1 => (one..self.pieces).collect(),
+            2 => [one].into(),
+            _ => of(&|piece| piece != one),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(pieces: usize, names: usize) -> BTreeSet<Lost> {
+        let losses = Losses { pieces, names };
+        (0..losses.count()).map(|number| losses.nth(number, 7)).collect()
+    }
+
+    #[test]
+    fn of_few_pieces_every_subset_is_lost_once() {
+        assert_eq!(all(5, 0).len(), 32);
+        assert_eq!(Losses { pieces: 5, names: 0 }.count(), 32);
+    }
+
+    #[test]
+    fn of_many_each_is_lost_alone_and_kept_alone() {
+        let all = all(20, 0);
+        let alone = |piece: &usize| all.iter().any(|lost| lost.pieces == [*piece].into());
+        assert!((0..20).all(|piece| alone(&piece)));
+        let kept = |piece: usize| {
+            move |lost: &Lost| (lost.pieces.len(), lost.is_lost(piece)) == (19, false)
+        };
+        assert!((0..20).all(|piece| all.iter().any(kept(piece))));
+        assert!(all.iter().any(|lost| lost.pieces.len() == 20));
+        assert!(all.iter().any(|lost| lost.pieces.is_empty()));
+        assert!(all.iter().all(|lost| lost.pieces.iter().all(|piece| *piece < 20)));
+    }
+
+    #[test]
+    fn names_are_lost_from_the_last_one_on() {
+        let kept: BTreeSet<usize> = all(1, 3).iter().map(|lost| lost.names_kept).collect();
+        assert_eq!(kept, [0, 1, 2, Lost::ALL_NAMES].into());
     }
 }

@@ -10,21 +10,23 @@ mod losses;
 mod now;
 mod platter;
 mod record;
+mod region;
 
 pub use fault::Fault;
-pub(crate) use fault::Plan;
+pub(crate) use fault::{Call, Plan, Strike};
 pub(crate) use locks::{Level, WalLocks};
 pub(crate) use losses::{Losses, Lost};
 pub(crate) use platter::{Image, Platter};
 pub(crate) use record::{FileNumber, Machine, Op, machine_of};
 
-use fault::{Call, Strike};
+use fault::Met;
 use now::{Handle, Now};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a disk promises about writes that a crash interrupts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Profile {
     /// What SQLite's own unix layer says of every disk: sectors of 4 KiB, and a write never changes
     /// bytes beside its own.
@@ -88,6 +90,8 @@ impl Disk {
             locks: HashMap::new(),
             record: Vec::new(),
             plan,
+            struck_at: None,
+            is_over_quota: false,
             home: std::thread::current().id(),
             strangers: false,
         }))
@@ -117,9 +121,14 @@ impl Disk {
         self.now().strangers
     }
 
-    /// Whether the planned fault has struck.
-    pub(crate) fn was_struck(&self) -> bool {
-        self.now().plan.has_struck()
+    /// How long the record was when the planned fault struck, if it did.
+    pub(crate) fn struck_at(&self) -> Option<usize> {
+        self.now().struck_at
+    }
+
+    /// How many calls of this kind there were.
+    pub(crate) fn calls(&self, call: Call) -> u64 {
+        self.now().plan.calls(call)
     }
 
     pub(crate) fn profile(&self) -> Profile {
@@ -182,28 +191,28 @@ impl Disk {
     /// Reads; what lies beyond the end is zeroes, and a short read.
     pub(crate) fn read(&self, handle: HandleNumber, at: u64, buffer: &mut [u8]) -> Reply<()> {
         let mut now = self.now();
-        let struck = now.plan.strike(Call::Read);
+        let met = now.meet(Call::Read);
         let content = now.content(handle);
         let at = usize::try_from(at).unwrap_or(usize::MAX).min(content.len());
         let there = buffer.len().min(content.len() - at);
         buffer[..there].copy_from_slice(&content[at..at + there]);
         buffer[there..].fill(0);
-        match struck {
-            Strike::Not => {}
-            Strike::Flip(bit) if !buffer.is_empty() => {
+        match met {
+            Met::Nothing => {}
+            Met::Flip(bit) if !buffer.is_empty() => {
                 let place = bit % (buffer.len() * 8);
                 buffer[place / 8] ^= 1 << (place % 8);
             }
-            Strike::Flip(_) => {}
-            Strike::Refuse(fault) => return Err(Refusal::Fault(fault)),
+            Met::Flip(_) => {}
+            Met::Fault(fault) => return Err(Refusal::Fault(fault)),
         }
         if there < buffer.len() { Err(Refusal::ShortRead) } else { Ok(()) }
     }
 
     pub(crate) fn write(&self, handle: HandleNumber, at: u64, bytes: &[u8]) -> Reply<()> {
         let mut now = self.now();
-        now.strike(Call::Write)?;
         let Some((file, machine)) = now.place(handle) else { return Err(Refusal::NotFound) };
+        let Some(at) = now.aim(file, at, bytes.len())? else { return Ok(()) };
         let content = now.files.entry(file).or_default();
         put(Arc::make_mut(content), at, bytes);
         now.push(machine, |machine| Op::Write { machine, file, at, bytes: bytes.into() });
@@ -227,12 +236,9 @@ impl Disk {
     pub(crate) fn sync(&self, handle: HandleNumber) -> Reply<()> {
         let mut now = self.now();
         let Some((file, machine)) = now.place(handle) else { return Err(Refusal::NotFound) };
-        match now.plan.strike(Call::Sync) {
-            Strike::Refuse(fault) => {
-                now.lose_unsynced(file, machine, fault);
-                return Err(Refusal::Fault(fault));
-            }
-            Strike::Not | Strike::Flip(_) => {}
+        if let Met::Fault(fault) = now.meet(Call::Sync) {
+            now.lose_unsynced(file, machine, fault);
+            return Err(Refusal::Fault(fault));
         }
         if now.profile == Profile::Lying {
             return Ok(());
@@ -292,6 +298,9 @@ fn put(content: &mut Vec<u8>, at: u64, bytes: &[u8]) {
     }
     content[at..end].copy_from_slice(bytes);
 }
+
+/// Disks tear writes at these bounds.
+const ATOM: u16 = 512;
 
 /// What a file holds: the same for all images until one of them changes it.
 pub(crate) type Content = Arc<Vec<u8>>;

@@ -1,9 +1,9 @@
 //! What SQLite sees of a disk now, and what every change of it leaves in the record.
 
-use super::fault::{Call, Fault, Plan, Strike};
+use super::fault::{Call, Fault, Met, Plan};
 use super::locks::{FileLocks, Level};
 use super::record::{FileNumber, Machine, Op, machine_of};
-use super::{Content, HandleNumber, Platter, Profile, Refusal, Reply};
+use super::{ATOM, Content, HandleNumber, Platter, Profile, Refusal, Reply};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::thread::ThreadId;
@@ -19,6 +19,9 @@ pub(super) struct Now {
     pub(super) next: u64,
     pub(super) record: Vec<Op>,
     pub(super) plan: Plan,
+    /// How long the record was when the fault struck.
+    pub(super) struck_at: Option<usize>,
+    pub(super) is_over_quota: bool,
     pub(super) home: ThreadId,
     pub(super) strangers: bool,
 }
@@ -39,10 +42,35 @@ impl Now {
     }
 
     pub(super) fn strike(&mut self, call: Call) -> Reply<()> {
-        match self.plan.strike(call) {
-            Strike::Refuse(fault) => Err(Refusal::Fault(fault)),
-            Strike::Not | Strike::Flip(_) => Ok(()),
+        match self.meet(call) {
+            Met::Fault(fault) => Err(Refusal::Fault(fault)),
+            Met::Nothing | Met::Flip(_) => Ok(()),
         }
+    }
+
+    pub(super) fn meet(&mut self, call: Call) -> Met {
+        let met = self.plan.meet(call);
+        if met != Met::Nothing {
+            self.struck_at.get_or_insert(self.record.len());
+        }
+        met
+    }
+
+    /// Where a write of this length really goes; none when nowhere.
+    pub(super) fn aim(&mut self, file: FileNumber, at: u64, length: usize) -> Reply<Option<u64>> {
+        let end = usize::try_from(at).unwrap_or(usize::MAX).saturating_add(length);
+        let is_growing = self.files.get(&file).is_none_or(|content| content.len() < end);
+        match self.meet(Call::Write) {
+            Met::Fault(Fault::Quota) => self.is_over_quota = true,
+            Met::Fault(Fault::Stale) => return Ok(None),
+            Met::Fault(Fault::Misdirected) => return Ok(Some(at + u64::from(ATOM))),
+            Met::Fault(fault) => return Err(Refusal::Fault(fault)),
+            Met::Nothing | Met::Flip(_) => {}
+        }
+        if self.is_over_quota && is_growing {
+            return Err(Refusal::Fault(Fault::Quota));
+        }
+        Ok(Some(at))
     }
 
     /// A file without a name is nobody's: it is gone with the process.
@@ -102,7 +130,8 @@ impl Now {
     ) {
         let Some(machine) = machine else { return };
         if matches!(fault, Fault::SyncKeepsCache | Fault::SyncRevertsCache) {
-            self.record.push(Op::SyncLost { machine, file });
+            let cached = fault == Fault::SyncKeepsCache;
+            self.record.push(Op::SyncLost { machine, file, cached });
         }
         if fault == Fault::SyncRevertsCache {
             let mut platter = self.base.clone();

@@ -2,14 +2,12 @@
 
 use super::put;
 use super::record::{FileNumber, Machine, Op, machine_of};
-use super::{Bytes, Content, Lost};
+use super::region::region;
+use super::{ATOM, Bytes, Content, Lost};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
-
-/// Disks tear writes at these bounds.
-const ATOM: u64 = 512;
 
 /// What is left of all disks after a crash: the files by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +35,8 @@ impl Image {
 pub(crate) struct Platter {
     files: BTreeMap<FileNumber, Content>,
     names: BTreeMap<String, FileNumber>,
+    /// What processes see of files whose sync failed: more than will ever be on the disk.
+    cached: BTreeMap<FileNumber, Content>,
     /// In the order of the record.
     pieces: Vec<Piece>,
     renames: Vec<Rename>,
@@ -86,11 +86,10 @@ impl Platter {
             Op::SyncDirectory { machine } => self.settle_names(machine),
             Op::Write { machine, file, at, bytes } => self.write(machine, *file, *at, bytes),
             Op::Truncate { machine, file, length } => {
-                let change = Change::Truncate { length: *length };
-                self.pieces.push(Piece { machine: machine.clone(), file: *file, change });
+                self.change(machine, *file, Change::Truncate { length: *length });
             }
             Op::Sync { file, .. } => self.settle(*file),
-            Op::SyncLost { file, .. } => self.pieces.retain(|piece| piece.file != *file),
+            Op::SyncLost { file, cached, .. } => self.lose(*file, *cached),
             Op::Event(_) => {}
         }
     }
@@ -103,12 +102,43 @@ impl Platter {
         let mut from = 0;
         while from < bytes.len() {
             let place = at + from as u64;
-            let room = usize::try_from(ATOM - place % ATOM).unwrap_or(usize::MAX);
+            let room =
+                usize::try_from(u64::from(ATOM) - place % u64::from(ATOM)).unwrap_or(usize::MAX);
             let to = bytes.len().min(from + room);
             let change = Change::Write { at: place, bytes: bytes.clone(), part: from..to };
-            self.pieces.push(Piece { machine: machine.clone(), file, change });
+            self.change(machine, file, change);
             from = to;
         }
+    }
+
+    fn change(&mut self, machine: &Machine, file: FileNumber, change: Change) {
+        if let Some(cached) = self.cached.get_mut(&file) {
+            change.apply(Arc::make_mut(cached));
+        }
+        self.pieces.push(Piece { machine: machine.clone(), file, change });
+    }
+
+    /// What waits for a sync of this file never reaches the disk.
+    fn lose(&mut self, file: FileNumber, cached: bool) {
+        if cached {
+            let content = self.seen(file);
+            self.cached.insert(file, content);
+        } else {
+            self.cached.remove(&file);
+        }
+        self.pieces.retain(|piece| piece.file != file);
+    }
+
+    /// What every process sees of a file.
+    fn seen(&self, file: FileNumber) -> Content {
+        if let Some(cached) = self.cached.get(&file) {
+            return Content::clone(cached);
+        }
+        let mut content = self.files.get(&file).cloned().unwrap_or_default();
+        for piece in self.pieces.iter().filter(|piece| piece.file == file) {
+            piece.change.apply(Arc::make_mut(&mut content));
+        }
+        content
     }
 
     fn settle(&mut self, file: FileNumber) {
@@ -134,11 +164,9 @@ impl Platter {
 
     /// What every process sees: all that was written, synced or not.
     pub(crate) fn visible(&self) -> (BTreeMap<String, FileNumber>, BTreeMap<FileNumber, Content>) {
-        let (mut names, mut files) = (self.names.clone(), self.files.clone());
+        let mut names = self.names.clone();
         self.renames.iter().for_each(|rename| rename.apply(&mut names));
-        for piece in &self.pieces {
-            piece.change.apply(Arc::make_mut(files.entry(piece.file).or_default()));
-        }
+        let files = self.files.keys().map(|file| (*file, self.seen(*file))).collect();
         (names, files)
     }
 
@@ -173,8 +201,16 @@ impl Platter {
             }
             piece.change.apply(Arc::make_mut(files.entry(piece.file).or_default()));
         }
-        let content = |file: &FileNumber| files.get(file).cloned().unwrap_or_default();
-        Image(names.iter().map(|(name, file)| (name.clone(), content(file))).collect())
+        let content = |(name, file): (&String, &FileNumber)| {
+            let kept = self.cached.get(file).filter(|_| !is_cut(&machine_of(name)));
+            kept.or(files.get(file)).cloned().unwrap_or_default()
+        };
+        Image(names.iter().map(|named| (named.0.clone(), content(named))).collect())
+    }
+
+    /// What is left when nothing is lost.
+    pub(crate) fn kept(&self) -> Image {
+        self.after(|_| false, &Lost::nothing())
     }
 
     /// The machines that have a file.
@@ -187,41 +223,61 @@ impl Platter {
         machines
     }
 
-    /// The name of a file and where in it, for each piece at stake.
-    pub(crate) fn describe(&self, is_cut: impl Fn(&str) -> bool) -> Vec<(String, Range<u64>)> {
+    /// What is at stake, in words: each piece with its file and place.
+    pub(crate) fn describe(&self, is_cut: impl Fn(&str) -> bool) -> Vec<String> {
         let cut = self.pieces.iter().filter(|piece| is_cut(&piece.machine));
-        cut.map(|piece| (self.name(piece.file), piece.change.range())).collect()
+        cut.map(|piece| self.describe_piece(piece)).collect()
     }
 
-    /// The names at stake, in the order in which they reach the disk.
-    pub(crate) fn names_at_stake(&self, is_cut: impl Fn(&str) -> bool) -> Vec<&str> {
-        let cut = self.renames.iter().filter(|rename| is_cut(&rename.machine));
-        cut.map(|rename| rename.name.as_str()).collect()
-    }
-
-    /// A step in words.
-    pub(crate) fn tell(&self, op: &Op) -> String {
-        match op {
-            Op::Link { name, .. } => format!("make    {name}"),
-            Op::Unlink { name, .. } => format!("delete  {name}"),
-            Op::SyncDirectory { machine } => format!("sync    the folder of {machine}"),
-            Op::Write { file, at, bytes, .. } => {
-                format!("write   {} {at}..{}", self.name(*file), at + bytes.len() as u64)
+    fn describe_piece(&self, piece: &Piece) -> String {
+        let name = self.name(piece.file);
+        match &piece.change {
+            Change::Truncate { length } => format!("{name} cut to {length}"),
+            Change::Write { at, part, .. } => {
+                let place = region(&name, &self.seen(piece.file), *at);
+                let place = if place.is_empty() { place } else { format!(" ({place})") };
+                format!("{name} {at}..{}{place}", at + part.len() as u64)
             }
-            Op::Truncate { file, length, .. } => {
-                format!("cut     {} to {length}", self.name(*file))
-            }
-            Op::Sync { file, .. } => format!("sync    {}", self.name(*file)),
-            Op::SyncLost { file, .. } => format!("sync    {} fails", self.name(*file)),
-            Op::Event(event) => event.to_string(),
         }
     }
 
-    fn name(&self, file: FileNumber) -> String {
-        let (names, _) = self.visible();
-        let found = names.into_iter().find(|(_, named)| *named == file);
-        found.map_or_else(|| "(deleted)".into(), |(name, _)| name)
+    /// The names at stake, in the order in which they reach the disk.
+    pub(crate) fn names_at_stake(&self, is_cut: impl Fn(&str) -> bool) -> Vec<String> {
+        let cut = self.renames.iter().filter(|rename| is_cut(&rename.machine));
+        let verb = |rename: &Rename| if rename.to.is_some() { "made" } else { "deleted" };
+        cut.map(|rename| format!("{} was {}", local(&rename.name), verb(rename))).collect()
     }
+
+    /// A step in words: what was done to what, and where.
+    pub(crate) fn tell(&self, op: &Op) -> [String; 3] {
+        let (verb, file, place) = match op {
+            Op::Link { name, .. } => ("make", local(name), String::new()),
+            Op::Unlink { name, .. } => ("delete", local(name), String::new()),
+            Op::SyncDirectory { .. } => ("sync", "the folder".into(), String::new()),
+            Op::Write { file, at, bytes, .. } => {
+                ("write", self.name(*file), format!("{at}..{}", at + bytes.len() as u64))
+            }
+            Op::Truncate { file, length, .. } => ("cut", self.name(*file), format!("to {length}")),
+            Op::Sync { file, .. } => ("sync", self.name(*file), String::new()),
+            Op::SyncLost { file, .. } => ("sync", self.name(*file), "fails".into()),
+            Op::Event(event) => ("", event.to_string(), String::new()),
+        };
+        [verb.into(), file, place]
+    }
+
+    /// The name of a file on its machine.
+    fn name(&self, file: FileNumber) -> String {
+        let mut names = self.names.clone();
+        self.renames.iter().for_each(|rename| rename.apply(&mut names));
+        let found = names.into_iter().find(|(_, named)| *named == file);
+        found.map_or_else(|| "(deleted)".into(), |(name, _)| local(&name))
+    }
+}
+
+/// A name without its machine.
+fn local(name: &str) -> String {
+    let name = name.trim_start_matches('/');
+    name.split_once('/').map_or(name, |(_, name)| name).into()
 }
 
 impl Change {
@@ -231,13 +287,6 @@ impl Change {
             Self::Truncate { length } => {
                 content.resize(usize::try_from(*length).unwrap_or(usize::MAX), 0);
             }
-        }
-    }
-
-    fn range(&self) -> Range<u64> {
-        match self {
-            Self::Write { at, part, .. } => *at..*at + part.len() as u64,
-            Self::Truncate { length } => *length..u64::MAX,
         }
     }
 }

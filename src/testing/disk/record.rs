@@ -46,10 +46,12 @@ pub(crate) enum Op {
         machine: Machine,
         file: FileNumber,
     },
-    /// A sync failed, and what was waiting for it is lost.
+    /// A sync failed, and what was waiting for it never reaches the disk; processes still see it
+    /// where the cache keeps it.
     SyncLost {
         machine: Machine,
         file: FileNumber,
+        cached: bool,
     },
     Event(Event),
 }

@@ -1,0 +1,76 @@
+//! What a test tried, as a file that a build can hold on to.
+
+use super::disk::Profile;
+use super::verdict::Counts;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::{fs, io};
+
+/// What a test tried and found: a record that can be kept, and compared with the next run's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Certificate {
+    /// The test's name.
+    pub test: String,
+    /// `survived` or `lost`.
+    pub verdict: String,
+    /// What the disk promised.
+    pub profile: Profile,
+    /// The seed of ids and other chance.
+    pub seed: u64,
+    /// So many crashes in a row.
+    pub depth: usize,
+    /// What was tried.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Parts of the work that were done before time was over, of `parts`.
+    pub parts_done: u64,
+    /// Parts that the work was divided into, each of them a sample of it.
+    pub parts: u64,
+    /// The version of SQLite.
+    pub sqlite: String,
+    /// The version of this crate.
+    pub surehand: String,
+}
+
+impl Certificate {
+    /// Whether time was over before everything was tried.
+    #[must_use]
+    pub fn is_sample(&self) -> bool {
+        self.parts_done < self.parts
+    }
+
+    /// Writes it as JSON.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn write(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        let mut text = serde_json::to_string_pretty(self)?;
+        text.push('\n');
+        fs::write(path, text)
+    }
+
+    /// Whether this run tried as much as the one that a file certifies: the first thing of which
+    /// there is less.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or is no certificate.
+    pub fn less_than(&self, path: impl AsRef<Path>) -> io::Result<Option<String>> {
+        let held: Self = serde_json::from_slice(&fs::read(path)?)?;
+        let numbers = |certificate: &Self| {
+            let Counts { states, recovery_states, faults, fault_kinds, .. } = certificate.counts;
+            [
+                ("states", states),
+                ("states left by crashes while starting again", recovery_states),
+                ("faults", faults),
+                ("kinds of faults", fault_kinds),
+                ("crashes in a row", certificate.depth as u64),
+            ]
+        };
+        let pairs = numbers(self).into_iter().zip(numbers(&held));
+        let less = pairs.into_iter().find(|((_, now), (_, then))| now < then);
+        Ok(less.map(|((what, now), (_, then))| format!("{now} {what}, and there were {then}")))
+    }
+}

@@ -1,0 +1,166 @@
+//! Goes through everything that may happen to a script, part by part.
+
+use super::budget::{Budget, Part};
+use super::case::Case;
+use super::disk::{Fault, Op, Strike};
+use super::progress::{Progress, State};
+use super::script::{Calls, Script, Start};
+use super::states::{Breadth, Crash, Crashes};
+
+/// At most so many of SQLite's allocations are refused, each in a run of its own.
+const ALLOCATIONS: u64 = 1_000;
+
+/// What a test tries.
+#[derive(Clone, Debug)]
+pub(crate) struct Aim {
+    pub(crate) depth: usize,
+    pub(crate) faults: Vec<Fault>,
+}
+
+pub(crate) struct Explorer<'a> {
+    pub(crate) script: &'a Script,
+    pub(crate) aim: &'a Aim,
+    pub(crate) start: &'a Start,
+    pub(crate) record: &'a [Op],
+    pub(crate) calls: &'a Calls,
+    pub(crate) progress: &'a Progress,
+    pub(crate) budget: &'a Budget,
+}
+
+/// A record, and which of its crashes are meant.
+#[derive(Clone, Copy)]
+struct Stretch<'a> {
+    start: &'a Start,
+    record: &'a [Op],
+    /// What led to it.
+    case: &'a Case,
+    /// Not before this step.
+    from: usize,
+    breadth: Breadth,
+    depth: usize,
+    part: Option<Part>,
+}
+
+impl Explorer<'_> {
+    /// Takes parts of the work until none is left, or time is over.
+    pub(crate) fn work(&self) {
+        while let Some(part) = self.budget.take() {
+            let whole = Stretch {
+                start: self.start,
+                record: self.record,
+                case: &Case::default(),
+                from: 0,
+                breadth: Breadth::Wide,
+                depth: self.aim.depth,
+                part: Some(part),
+            };
+            self.crashes(whole);
+            self.strikes(part);
+            if self.is_over() {
+                return;
+            }
+            self.budget.done();
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.budget.is_over() || self.progress.has_seen_enough()
+    }
+
+    /// Crashes after every step of a stretch.
+    fn crashes(&self, stretch: Stretch<'_>) {
+        let Stretch { start, record, part, .. } = stretch;
+        let Start { mut disks, mut events, .. } = start.clone();
+        let mut number = 0;
+        for after in 0..=record.len() {
+            let step = after.checked_sub(1).map(|last| &record[last]);
+            if let Some(step) = step {
+                disks.apply(step);
+                events.extend(step.event().cloned());
+            }
+            if after < stretch.from {
+                continue;
+            }
+            // Where a struck scenario ends it is looked at as closely as anywhere.
+            let ends = after == record.len() && stretch.from > 0;
+            let breadth = if ends { Breadth::Wide } else { stretch.breadth };
+            let all = Crashes::after(after, step, &disks, self.script.seed, breadth);
+            if part.is_none_or(|part| part.has(after as u64)) && breadth == Breadth::Wide {
+                self.progress.sampled(all.sampled());
+            }
+            let here = Start { disks, events, crashes: start.crashes + 1 };
+            for nth in 0..all.count() {
+                number += 1;
+                if part.is_some_and(|part| !part.has(number)) {
+                    continue;
+                }
+                if self.is_over() {
+                    return;
+                }
+                self.crash(&stretch, &here, all.nth(nth));
+            }
+            Start { disks, events, .. } = here;
+        }
+    }
+
+    /// The programs start again after a crash, and all must hold.
+    fn crash(&self, stretch: &Stretch<'_>, here: &Start, crash: Crash) {
+        let Stretch { case, depth, .. } = *stretch;
+        let image = crash.image(&here.disks);
+        let unsynced = here.disks.at_stake(|_| true);
+        let state = State { image: &image, unsynced, events: &here.events, depth };
+        if !self.progress.is_new(&state, &crash, case.crashes.len()) {
+            return;
+        }
+        let left = Start { disks: crash.leaves(&here.disks, &image), ..here.clone() };
+        let restarted = self.script.restart(&left);
+        let case = case.and(crash);
+        let starts = restarted.broken.iter().all(|broken| !broken.is_the_start());
+        for broken in restarted.broken {
+            self.progress.lost(&case, broken);
+        }
+        if depth > 1 && starts {
+            self.crashes(Stretch {
+                start: &left,
+                record: &restarted.record,
+                case: &case,
+                from: 0,
+                breadth: Breadth::Wide,
+                depth: depth - 1,
+                part: None,
+            });
+        }
+    }
+
+    /// Each fault at each call. What the scenario does with it is its own matter; but whenever it
+    /// crashes after that, what it promised must hold.
+    fn strikes(&self, part: Part) {
+        for (strike, _) in (self.every_strike().zip(0..)).filter(|(_, number)| part.has(*number)) {
+            if self.is_over() {
+                return;
+            }
+            let played = self.script.play(self.start, Some(strike));
+            let Some(from) = played.struck_at else { continue };
+            self.progress.struck(strike.fault, played.ended.is_err());
+            self.crashes(Stretch {
+                start: self.start,
+                record: &played.record,
+                case: &Case::struck_by(strike),
+                from,
+                breadth: Breadth::Narrow,
+                depth: 1,
+                part: None,
+            });
+        }
+    }
+
+    fn every_strike(&self) -> impl Iterator<Item = Strike> {
+        self.aim.faults.iter().flat_map(|fault| {
+            let calls = self.calls.of(*fault);
+            let stride = if *fault == Fault::Memory { calls / ALLOCATIONS + 1 } else { 1 };
+            (0..calls)
+                .step_by(usize::try_from(stride).unwrap_or(usize::MAX))
+                .map(|call| Strike { fault: *fault, call })
+        })
+    }
+}

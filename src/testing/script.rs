@@ -1,0 +1,158 @@
+//! What the programs of a test do, and runs of it from a given beginning.
+
+use super::disk::{Call, Fault, Op, Plan, Platter, Profile, Strike};
+use super::events::Event;
+use super::memory;
+use super::quiet::quietly;
+use super::world::{Beginning, World};
+use std::error::Error as StdError;
+use std::time::Duration;
+
+/// What a step of a test fails with: any error, or a sentence.
+pub type Failed = Box<dyn StdError + Send + Sync>;
+pub(crate) type Step = Box<dyn Fn(&World) -> Result<(), Failed> + Send + Sync>;
+
+/// What is promised of every program.
+const STARTS: &str = "it starts again";
+
+/// Time that passes until somebody starts the programs again.
+const UNTIL_RESTART: Duration = Duration::from_secs(60);
+
+pub(crate) struct Script {
+    pub(crate) profile: Profile,
+    pub(crate) seed: u64,
+    pub(crate) given: Step,
+    pub(crate) scenario: Step,
+    pub(crate) recover: Step,
+    pub(crate) invariants: Vec<(String, Step)>,
+}
+
+/// Where a run begins: what is on the disks, what was seen outside, and how often it crashed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Start {
+    pub(crate) disks: Platter,
+    pub(crate) events: Vec<Event>,
+    pub(crate) crashes: usize,
+}
+
+/// A scenario that ran.
+pub(crate) struct Played {
+    pub(crate) record: Vec<Op>,
+    pub(crate) ended: Result<(), String>,
+    /// How long the record was when the fault struck, if it did.
+    pub(crate) struck_at: Option<usize>,
+    pub(crate) has_strangers: bool,
+    pub(crate) calls: Calls,
+}
+
+/// How many calls a fault can strike.
+#[derive(Clone, Debug)]
+pub(crate) struct Calls(Vec<(Fault, u64)>);
+
+/// A promise that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Broken {
+    pub(crate) promise: String,
+    pub(crate) why: String,
+}
+
+impl Broken {
+    /// Programs that do not start do nothing else either.
+    pub(crate) fn is_the_start(&self) -> bool {
+        self.promise == STARTS
+    }
+}
+
+/// Programs that started again, and what did not hold then.
+pub(crate) struct Restarted {
+    pub(crate) record: Vec<Op>,
+    pub(crate) broken: Vec<Broken>,
+}
+
+impl Script {
+    pub(crate) fn new() -> Self {
+        Self {
+            profile: Profile::default(),
+            seed: 0x5eed,
+            given: Box::new(|_| Ok(())),
+            scenario: Box::new(|_| Ok(())),
+            recover: Box::new(|_| Ok(())),
+            invariants: Vec::new(),
+        }
+    }
+
+    /// What is there before the scenario, safe on the disk.
+    pub(crate) fn prepare(&self) -> Result<Start, String> {
+        let world = self.world(&Start::default(), None);
+        run(&self.given, &world)?;
+        let mut disks = Platter::default();
+        world.disk().record().iter().for_each(|op| disks.apply(op));
+        let image = disks.kept();
+        Ok(Start { disks: Platter::from(&image), events: world.events(), crashes: 0 })
+    }
+
+    /// Runs the scenario from the beginning.
+    pub(crate) fn play(&self, start: &Start, strike: Option<Strike>) -> Played {
+        let world = self.world(start, strike);
+        let refused = strike.filter(|strike| strike.fault == Fault::Memory);
+        memory::count(refused.map(|strike| strike.call));
+        let ended = run(&self.scenario, &world);
+        let allocations = memory::counted();
+        let disk = world.disk();
+        let calls = |fault: Fault| match fault.call() {
+            Call::Memory => allocations,
+            call => disk.calls(call),
+        };
+        // Nobody knows between which steps memory was refused.
+        let refused = refused.filter(|strike| strike.call < allocations).map(|_| 0);
+        Played {
+            record: disk.record(),
+            ended,
+            struck_at: disk.struck_at().or(refused),
+            has_strangers: disk.has_strangers(),
+            calls: Calls(Fault::every().map(|fault| (fault, calls(fault))).collect()),
+        }
+    }
+
+    /// The programs start again, and everything is looked at.
+    pub(crate) fn restart(&self, start: &Start) -> Restarted {
+        let world = self.world(start, None);
+        let recovered = run(&self.recover, &world);
+        let record = world.disk().record();
+        let mut broken = Vec::new();
+        if let Err(why) = recovered {
+            broken.push(Broken { promise: STARTS.into(), why });
+            return Restarted { record, broken };
+        }
+        for (name, holds) in &self.invariants {
+            if let Err(why) = run(holds, &world) {
+                broken.push(Broken { promise: name.clone(), why });
+            }
+        }
+        Restarted { record, broken }
+    }
+
+    fn world(&self, start: &Start, strike: Option<Strike>) -> World {
+        let Start { disks, events, crashes } = start.clone();
+        World::new(Beginning {
+            profile: self.profile,
+            disks,
+            plan: Plan::new(strike.filter(|strike| strike.fault != Fault::Memory)),
+            // A process that starts again draws other numbers.
+            seed: self.seed ^ events.len() as u64,
+            past: events,
+            passed: UNTIL_RESTART * u32::try_from(crashes).unwrap_or(u32::MAX),
+        })
+    }
+}
+
+impl Calls {
+    pub(crate) fn of(&self, fault: Fault) -> u64 {
+        self.0.iter().find(|(other, _)| *other == fault).map_or(0, |(_, calls)| *calls)
+    }
+}
+
+/// Runs a step of the test; a panic is a failure.
+fn run(step: &Step, world: &World) -> Result<(), String> {
+    quietly(|| step(world)).and_then(|result| result.map_err(|error| error.to_string()))
+}
