@@ -29,6 +29,9 @@
 #![cfg_attr(feature = "testing", deny(unsafe_code))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[macro_use]
+mod crash_point;
+
 pub mod clock;
 mod database;
 mod error;

@@ -5,6 +5,8 @@
 //! [`write`]), so that what belongs together is committed together. It decides nothing: what to
 //! write is decided by `relay::lane` and `inbox::admit`.
 
+#[cfg(feature = "testing")]
+pub(crate) mod audit;
 mod busy;
 pub(crate) mod dead;
 pub(crate) mod delivery;

@@ -122,6 +122,14 @@ impl CrashTest {
         self
     }
 
+    /// Leaves out what is looked at unasked after every recovery: that each database is whole, and
+    /// that no consumer knows of a message that its producer did not send. For scenarios that set
+    /// out to break that, with a restored copy for instance.
+    pub fn without_audit(mut self) -> Self {
+        self.script.audits = false;
+        self
+    }
+
     /// Lets each call to the disk fail in these ways, one after the other; the scenario may fail
     /// of it, and what it promised must hold all the same, whenever it crashes after that.
     pub fn faults(mut self, faults: impl IntoIterator<Item = Fault>) -> Self {

@@ -11,6 +11,7 @@
 //! the disk in order; writes are torn at 512 bytes; the folder is synced where SQLite's unix layer
 //! does it. `tests/crash/sqlite.rs` holds it against what SQLite documents of each journal mode.
 
+mod audit;
 mod budget;
 mod case;
 mod certificate;
@@ -23,6 +24,7 @@ mod external;
 mod link;
 mod memory;
 mod opened;
+mod points;
 mod progress;
 mod quiet;
 mod retrace;
@@ -42,6 +44,7 @@ pub use crash_test::CrashTest;
 pub use disk::{Fault, Profile};
 pub use external::External;
 pub use link::Link;
+pub use points::passed;
 pub use script::Failed;
 pub use story::Story;
 pub use verdict::{Counts, Verdict};

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Nobody looks at more losses than so many: the simplest of them is told.
-const ENOUGH: usize = 200;
+const ENOUGH: usize = 64;
 
 #[derive(Debug, Default)]
 pub(crate) struct Progress(Mutex<Found>);

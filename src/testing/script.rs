@@ -1,8 +1,10 @@
 //! What the programs of a test do, and runs of it from a given beginning.
 
+use super::audit;
 use super::disk::{Call, Fault, Op, Plan, Platter, Profile, Strike};
 use super::events::Event;
 use super::memory;
+use super::points::within;
 use super::quiet::quietly;
 use super::world::{Beginning, World};
 use std::error::Error as StdError;
@@ -25,6 +27,8 @@ pub(crate) struct Script {
     pub(crate) scenario: Step,
     pub(crate) recover: Step,
     pub(crate) invariants: Vec<(String, Step)>,
+    /// Whether what must hold of every store is looked at.
+    pub(crate) audits: bool,
 }
 
 /// Where a run begins: what is on the disks, what was seen outside, and how often it crashed.
@@ -78,6 +82,7 @@ impl Script {
             scenario: Box::new(|_| Ok(())),
             recover: Box::new(|_| Ok(())),
             invariants: Vec::new(),
+            audits: true,
         }
     }
 
@@ -124,10 +129,14 @@ impl Script {
             broken.push(Broken { promise: STARTS.into(), why });
             return Restarted { record, broken };
         }
+        let mut expect = |promise: &str, held: Result<(), String>| {
+            broken.extend(held.err().map(|why| Broken { promise: promise.into(), why }));
+        };
         for (name, holds) in &self.invariants {
-            if let Err(why) = run(holds, &world) {
-                broken.push(Broken { promise: name.clone(), why });
-            }
+            expect(name, run(holds, &world));
+        }
+        if self.audits {
+            expect(audit::WHOLE, run(audit::whole, &world));
         }
         Restarted { record, broken }
     }
@@ -153,6 +162,7 @@ impl Calls {
 }
 
 /// Runs a step of the test; a panic is a failure.
-fn run(step: &Step, world: &World) -> Result<(), String> {
-    quietly(|| step(world)).and_then(|result| result.map_err(|error| error.to_string()))
+fn run(step: impl Fn(&World) -> Result<(), Failed>, world: &World) -> Result<(), String> {
+    quietly(|| within(world, || step(world)))
+        .and_then(|result| result.map_err(|error| error.to_string()))
 }

@@ -13,10 +13,10 @@ use crate::inbox::Inbox;
 use crate::relay::Relay;
 use crate::relay::steps::{Stands, Stepped};
 use rusqlite::{Connection, OpenFlags};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A relay that has not come to rest after so many steps never will.
@@ -30,12 +30,17 @@ const STEPS: usize = 100_000;
 pub struct World(Arc<Shared>);
 
 struct Shared {
+    /// Connections to look through, which nobody writes through. They are closed before the disk
+    /// they are on goes.
+    looking: Mutex<HashMap<String, Connection>>,
     disk: Arc<Disk>,
     mounted: Mounted,
     clock: Arc<ManualClock>,
     entropy: Arc<SeededEntropy>,
     locks: Locks,
     network: Network,
+    /// The databases that were named.
+    paths: Mutex<BTreeSet<String>>,
     /// What was seen before this world began, by those who do not forget.
     past: Vec<Event>,
 }
@@ -67,6 +72,8 @@ impl World {
             entropy: Arc::new(SeededEntropy::new(seed)),
             locks: Locks::default(),
             network: Network::default(),
+            paths: Mutex::default(),
+            looking: Mutex::default(),
             past,
         }))
     }
@@ -74,6 +81,7 @@ impl World {
     /// A database on a machine of this world, for [`Outbox::open`](crate::Outbox::open) and its
     /// like.
     pub fn database(&self, path: &str) -> Database {
+        locked(&self.0.paths).insert(path.into());
         let vfs = self.0.mounted.name();
         let locks = Arc::clone(&self.0.locks);
         Database::new(full(path))
@@ -92,6 +100,30 @@ impl World {
     /// What SQLite says.
     pub fn connect(&self, path: &str) -> rusqlite::Result<Connection> {
         self.database(path).connect()
+    }
+
+    /// Looks into a database through a connection that is kept: for invariants, which look into
+    /// the same few databases after thousands of crashes.
+    ///
+    /// # Errors
+    ///
+    /// What `look` returns, and what SQLite says when it opens the file.
+    pub fn look<T>(
+        &self,
+        path: &str,
+        look: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let mut looking = locked(&self.0.looking);
+        if let Some(connection) = looking.get(path) {
+            return look(connection);
+        }
+        let connection = self.connect(path)?;
+        look(looking.entry(path.into()).or_insert(connection))
+    }
+
+    /// The databases that were named so far.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        locked(&self.0.paths).iter().cloned().collect()
     }
 
     /// Notes that somebody outside was told that this is done. From here on it must not be lost.
@@ -192,11 +224,15 @@ struct Taken(Locks, PathBuf);
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+        locked(&self.0).remove(&self.1);
     }
 }
 
 fn take_lock(locks: &Locks, path: &Path) -> Option<Held> {
-    let is_free = locks.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_path_buf());
+    let is_free = locked(locks).insert(path.to_path_buf());
     is_free.then(|| Held::new(Taken(Arc::clone(locks), path.to_path_buf())))
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,7 @@
 //! The kit says what it does not know, and tells chance from chance.
 
 use surehand::testing::{CrashTest, Failed, Verdict, World};
+use surehand::{Message, Outbox};
 
 fn note(w: &World) -> Result<(), Failed> {
     let db = w.connect("desk/notes.db")?;
@@ -54,6 +55,61 @@ fn what_was_reached_and_promised_survives() {
     });
     let test = test.invariant("a note is there", is_there).must_reach(["the end"]);
     assert!(test.run().assert_survived().states > 10);
+}
+
+#[test]
+fn a_place_in_the_code_is_one_to_crash_at() {
+    let noted = || CrashTest::new("points").invariant("a note is there", is_there);
+    let without = noted().scenario(note).run().assert_survived();
+    let test = noted().scenario(|w| {
+        note(w)?;
+        surehand::crash_point!("the note is written");
+        Ok(())
+    });
+    let with = test.must_reach(["the note is written"]).run().assert_survived();
+    assert!(with.states > without.states, "{with} {without}");
+    // Outside of a test it is nothing.
+    surehand::crash_point!("nobody looks");
+}
+
+#[test]
+fn stores_are_looked_at_unasked() {
+    let broken = |sql: &'static str| {
+        let test = CrashTest::new("audit").given(|w| {
+            let outbox = Outbox::open(w.database("desk/notes.db"))?;
+            let mut db = w.connect("desk/notes.db")?;
+            let tx = db.transaction()?;
+            outbox.enqueue(&tx, Message::new("note"))?;
+            Ok(tx.commit()?)
+        });
+        let test = test.scenario(note);
+        test.recover(move |w| Ok(w.connect("desk/notes.db")?.execute_batch(sql)?))
+    };
+    let _ = broken("").run().assert_survived();
+    for (sql, complaint) in [
+        (
+            "INSERT INTO outbox_delivery (subscription, seq, id, state, updated_at_ms)
+            VALUES (1, 1, x'00', 'dead', 0)",
+            "an exception has lost its message: at 1 of 1",
+        ),
+        (
+            "INSERT INTO outbox_subscription (name, uuid, topics, settled_to, sent_to)
+            VALUES ('a', x'00', '>', 1, 7)",
+            "more was sent than was ever written: at 7 of 1",
+        ),
+        (
+            "PRAGMA foreign_keys = 0; CREATE TABLE a (b REFERENCES note (rowid));
+            CREATE TABLE c (d INTEGER PRIMARY KEY); CREATE TABLE e (f REFERENCES c);
+            INSERT INTO e VALUES (7)",
+            "a row of e refers to none",
+        ),
+    ] {
+        let verdict = broken(sql).run();
+        let story = verdict.to_string();
+        assert!(story.contains(complaint), "{complaint}: {story}");
+        let _ = verdict.assert_lost();
+        let _ = broken(sql).without_audit().run().assert_survived();
+    }
 }
 
 #[test]

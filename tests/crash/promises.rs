@@ -27,10 +27,7 @@ fn deliver(w: &World) -> Result<(), Failed> {
 }
 
 fn numbers(w: &World, path: &str, sql: &str) -> Result<Vec<i64>, Failed> {
-    let db = w.connect(path)?;
-    let mut statement = db.prepare(sql)?;
-    let rows = statement.query_map([], |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    Ok(w.look(path, |db| db.prepare(sql)?.query_map([], |row| row.get(0))?.collect())?)
 }
 
 fn selling(sales: i64) -> CrashTest {

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 
 /// So many pieces have so few subsets that all are tried.
 const FEW: usize = 6;
+/// So many pieces at the most are lost or kept one by one; of more, some all over.
+const ONE_BY_ONE: usize = 48;
 /// Beside the telling subsets of many pieces, so many drawn at random.
 const DRAWN: usize = 8;
 
@@ -73,7 +75,11 @@ impl Losses {
     }
 
     fn subsets(self) -> usize {
-        if self.is_exhaustive() { 1 << self.pieces } else { 1 + 4 * self.pieces + DRAWN }
+        if self.is_exhaustive() { 1 << self.pieces } else { 1 + 4 * self.singles() + DRAWN }
+    }
+
+    fn singles(self) -> usize {
+        self.pieces.min(ONE_BY_ONE)
     }
 
     /// Where there are few, all; else none, all up to one, all from one on, one alone, all but one,
@@ -85,11 +91,11 @@ impl Losses {
             return of(&|piece| number >> piece & 1 == 1);
         }
         let Some(number) = number.checked_sub(1) else { return BTreeSet::new() };
-        let one = number / 4;
-        if one >= self.pieces {
+        if number / 4 >= self.singles() {
             let mut dice = Dice::new(seed ^ (number as u64) << 32);
             return (0..self.pieces).filter(|_| dice.roll(2) == 0).collect();
         }
+        let one = (number / 4 + 1) * self.pieces / self.singles() - 1;
         match number % 4 {
             0 => (0..=one).collect(),
             1 => (one..self.pieces).collect(),
@@ -126,6 +132,14 @@ mod tests {
         assert!(all.iter().any(|lost| lost.pieces.len() == 20));
         assert!(all.iter().any(|lost| lost.pieces.is_empty()));
         assert!(all.iter().all(|lost| lost.pieces.iter().all(|piece| *piece < 20)));
+    }
+
+    #[test]
+    fn of_very_many_all_and_some_are_lost() {
+        let all = all(1_000, 0);
+        assert!(all.len() <= 1 + 4 * ONE_BY_ONE + DRAWN);
+        let sizes: BTreeSet<usize> = all.iter().map(|lost| lost.pieces.len()).collect();
+        assert!([0, 1, 999, 1_000].iter().all(|size| sizes.contains(size)), "{sizes:?}");
     }
 
     #[test]
