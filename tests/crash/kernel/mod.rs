@@ -1,0 +1,145 @@
+//! Real processes, killed by a real SIGKILL, on the real file system.
+//!
+//! The crash kit's disk is a model. Here nothing is modelled: a shop and a worker are processes of
+//! their own, and die at each call that changes something others can see, in turn: by their own
+//! hand, through a VFS over the real one, and by `strace`'s, at the calls of the system.
+
+mod audit;
+mod plan;
+mod programs;
+mod shim;
+mod strace;
+mod task;
+mod trial;
+
+use crate::report;
+use std::time::Instant;
+use task::{Habit, Role, Task};
+use trial::{Company, Ground, Tally, Trial};
+
+/// How much is tried on each ground, in each company.
+struct Form {
+    /// Kills of each role.
+    single: usize,
+    /// Kills of each role, with another kill of who recovers.
+    double: usize,
+    traced: usize,
+    kills: usize,
+}
+
+/// Every call: `SUREHAND_CRASH=full cargo test --release --test crash kernel`.
+const LONG: Form = Form { single: usize::MAX, double: 30, traced: 16, kills: 500 };
+const SHORT: Form = Form { single: 4, double: 1, traced: 2, kills: 40 };
+
+fn form() -> Form {
+    let is_long = std::env::var("SUREHAND_CRASH").is_ok_and(|form| form == "full");
+    if is_long { LONG } else { SHORT }
+}
+
+/// Not a test of its own: what a child process runs.
+#[test]
+fn child() {
+    if let Some(task) = Task::of_this_process() {
+        programs::run(&task);
+    }
+}
+
+#[test]
+fn whenever_a_process_is_killed_a_sale_is_sent_once() {
+    let (form, began) = (form(), now());
+    let mut tally = Tally::default();
+    let traced = match strace::refusal() {
+        None => form.traced,
+        Some(why) => {
+            println!("kernel: no kills by strace, {why}");
+            0
+        }
+    };
+    for journal_mode in ["wal", "delete"] {
+        let ground = Ground::prepare(journal_mode, Habit::Right);
+        let mut trials = Vec::new();
+        for company in [Company::Nobody, Company::Witness, Company::Colleague] {
+            trials.extend(by_itself(&ground, company, &form));
+        }
+        trials.extend(plan::traced(&ground, traced));
+        tally.add(plan::run(&ground, &trials));
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    tell(&tally, seconds);
+    assert!(tally.violations.is_empty(), "\n{}\n", tally.violations.join("\n"));
+    assert!(tally.kills >= form.kills, "too few kills: {tally:?}");
+    assert!(tally.missed * 10 <= tally.kills, "too many were not hit: {tally:?}");
+}
+
+fn by_itself(ground: &Ground, company: Company, form: &Form) -> Vec<Trial> {
+    let kills = |role| plan::kills(ground, role, company);
+    let (producer, worker) = (kills(Role::Producer), kills(Role::Worker));
+    let mut pairs = vec![(&producer, &producer), (&worker, &worker)];
+    let mut firsts = vec![&producer, &worker];
+    let both;
+    if company != Company::Colleague {
+        // Who has a colleague does one half of the work, not both, and not now one and now another.
+        both = kills(Role::Both);
+        pairs.extend([(&producer, &worker), (&worker, &producer), (&both, &worker)]);
+        firsts.push(&both);
+    }
+    let mut trials = Vec::new();
+    for all in firsts {
+        trials.extend(plan::single(company, plan::some(all, form.single)));
+    }
+    for (first, second) in pairs {
+        trials.extend(plan::double(company, first, second, form.double));
+    }
+    trials
+}
+
+fn tell(tally: &Tally, seconds: f64) {
+    let Tally { kills, while_recovering, by_strace, missed, violations } = tally;
+    let violations = violations.len();
+    println!(
+        "kernel: {kills} kills, {while_recovering} while recovering, {by_strace} by strace, \
+         {missed} missed, {violations} violations, {seconds:.1} s"
+    );
+    let value = serde_json::json!({
+        "kills": kills,
+        "kills_while_recovering": while_recovering,
+        "by_strace": by_strace,
+        "missed": missed,
+        "violations": violations,
+        "seconds": (seconds * 10.0).round() / 10.0,
+    });
+    report::write("kernel", &value);
+}
+
+#[allow(clippy::disallowed_methods, reason = "says how long a test took; nothing waits by it")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Programs that are written wrongly are found out, in these words.
+#[track_caller]
+fn is_found_out(habit: Habit, role: Role, words: &str) {
+    let ground = Ground::prepare("wal", habit);
+    let kills = plan::kills(&ground, role, Company::Nobody);
+    let trials = plan::single(Company::Nobody, plan::some(&kills, 24));
+    let tally = plan::run(&ground, &trials);
+    let found = tally.violations.iter().filter(|violation| violation.contains(words)).count();
+    println!("kernel: {habit:?} is found out by {found} of {} kills", tally.kills);
+    assert!(found > 0, "{tally:?}");
+    assert_eq!(found, tally.violations.len(), "nothing else is wrong: {:?}", tally.violations);
+}
+
+#[test]
+fn a_shop_that_enqueues_in_a_transaction_of_its_own_is_found_out() {
+    is_found_out(Habit::EnqueuesApart, Role::Producer, "sales that were not applied");
+}
+
+#[test]
+fn a_shop_that_promises_before_it_commits_is_found_out() {
+    is_found_out(Habit::PromisesEarly, Role::Producer, "sales that were promised and are gone");
+}
+
+#[test]
+fn a_worker_that_remembers_apart_from_its_effect_is_found_out() {
+    is_found_out(Habit::AppliesApart, Role::Worker, "sales that were applied twice");
+}
