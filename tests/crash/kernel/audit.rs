@@ -2,7 +2,7 @@
 
 use super::programs::{DEPOT, PROMISES, SHOP};
 use std::path::Path;
-use surehand::rusqlite::Connection;
+use surehand::rusqlite::{Connection, Result};
 
 /// What must be there nowhere, each with the words for it.
 const NOTHING_OF: [(&str, &str); 6] = [
@@ -19,39 +19,44 @@ const NOTHING_OF: [(&str, &str); 6] = [
 
 /// What is wrong, in words.
 pub(crate) fn audit(folder: &Path) -> Vec<String> {
-    let db = Connection::open(folder.join(SHOP)).unwrap();
-    db.execute("ATTACH ?1 AS depot", [folder.join(DEPOT).to_str().unwrap()]).unwrap();
+    let promises = std::fs::read_to_string(folder.join(PROMISES)).unwrap();
+    let promised: Vec<i64> = promises.lines().map(|sale| sale.parse().unwrap()).collect();
+    assert!(!promised.is_empty(), "something was sold");
+    let found = complaints(folder, &promised);
+    found.unwrap_or_else(|error| vec![format!("the files cannot be read: {error}")])
+}
+
+fn complaints(folder: &Path, promised: &[i64]) -> Result<Vec<String>> {
+    let db = Connection::open(folder.join(SHOP))?;
+    db.execute("ATTACH ?1 AS depot", [folder.join(DEPOT).to_string_lossy()])?;
     let mut complaints = Vec::new();
     for schema in ["main", "depot"] {
         let sql = format!("PRAGMA {schema}.integrity_check");
-        let found: String = db.query_row(&sql, [], |row| row.get(0)).unwrap();
+        let found: String = db.query_row(&sql, [], |row| row.get(0))?;
         if found != "ok" {
             complaints.push(format!("{schema} is corrupt: {found}"));
         }
     }
     for (what, sql) in NOTHING_OF {
-        let found = numbers(&db, sql);
+        let found = numbers(&db, sql)?;
         if !found.is_empty() {
             complaints.push(format!("{what}: {found:?}"));
         }
     }
-    let sales = numbers(&db, "SELECT id FROM sale");
-    let promises = std::fs::read_to_string(folder.join(PROMISES)).unwrap();
-    let promised: Vec<i64> = promises.lines().map(|sale| sale.parse().unwrap()).collect();
-    assert!(!promised.is_empty(), "something was sold");
+    let sales = numbers(&db, "SELECT id FROM sale")?;
     let lost: Vec<&i64> = promised.iter().filter(|sale| !sales.contains(sale)).collect();
     if !lost.is_empty() {
         complaints.push(format!("sales that were promised and are gone: {lost:?}"));
     }
-    let applied = numbers(&db, "SELECT sale FROM depot.parcel GROUP BY sale ORDER BY min(rowid)");
+    // All have one key.
+    let applied = numbers(&db, "SELECT sale FROM depot.parcel GROUP BY sale ORDER BY min(rowid)")?;
     if !applied.is_sorted() {
         complaints.push(format!("sales that took effect out of order: {applied:?}"));
     }
-    complaints
+    Ok(complaints)
 }
 
-fn numbers(db: &Connection, sql: &str) -> Vec<i64> {
-    let mut statement = db.prepare(sql).unwrap();
-    let rows = statement.query_map([], |row| row.get(0)).unwrap();
-    rows.map(Result::unwrap).collect()
+fn numbers(db: &Connection, sql: &str) -> Result<Vec<i64>> {
+    let mut statement = db.prepare(sql)?;
+    statement.query_map([], |row| row.get(0))?.collect()
 }

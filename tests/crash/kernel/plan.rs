@@ -30,8 +30,8 @@ pub(crate) fn single(company: Company, strikes: Vec<Strike>) -> Vec<Trial> {
     strikes.into_iter().map(|strike| Trial { company, strikes: vec![strike] }).collect()
 }
 
-/// Trials of two kills: `count` of the first ones, each with one of the second ones, which are gone
-/// through from the first to the last, again and again.
+/// Trials of two kills. Who comes after somebody that died late has little to do, and is killed
+/// early.
 pub(crate) fn double(
     company: Company,
     first: &[Strike],
@@ -39,7 +39,8 @@ pub(crate) fn double(
     count: usize,
 ) -> Vec<Trial> {
     let firsts = some(first, count);
-    let seconds = some(second, count);
+    let mut seconds = some(second, count);
+    seconds.reverse();
     let pair = |(first, second): (Strike, &Strike)| Trial {
         company,
         strikes: vec![first, second.clone()],
@@ -49,9 +50,6 @@ pub(crate) fn double(
 
 /// Trials with so many kills by `strace`.
 pub(crate) fn traced(ground: &Ground, count: usize) -> Vec<Trial> {
-    if count == 0 {
-        return Vec::new();
-    }
     let mut strikes = Vec::new();
     for role in [Role::Producer, Role::Worker] {
         let strike = |call: strace::Call| Strike { role, blow: Blow::Strace(call) };

@@ -225,8 +225,8 @@ unsafe extern "C" fn shm_map(
     if extend == 0 { call() } else { counted(call) }
 }
 
-/// Locks that are held alone are counted: what is stored in the WAL index, without any call, is
-/// stored between them and the barriers.
+/// Locks that are held alone are counted, once they are had: what is stored in the WAL index,
+/// without any call, is stored between them and the barriers.
 unsafe extern "C" fn shm_lock(
     file: *mut ffi::sqlite3_file,
     offset: c_int,
@@ -241,13 +241,18 @@ unsafe extern "C" fn shm_lock(
     if flags & ffi::SQLITE_SHM_EXCLUSIVE == 0 {
         return call();
     }
-    let code = counted(call);
+    let slots = ((1_usize << count) - 1) << offset;
+    // SAFETY: the memory is a file of ours, and SQLite never uses one from two threads at once.
+    let alone = unsafe { &mut (*file.cast::<File>()).alone };
+    if flags & ffi::SQLITE_SHM_UNLOCK != 0 {
+        *alone &= !slots;
+        return counted(call);
+    }
+    let code = call();
     if code == ffi::SQLITE_OK {
-        let slots = ((1_usize << count) - 1) << offset;
-        // SAFETY: the memory is a file of ours, and SQLite never uses one from two threads at once.
-        let alone = unsafe { &mut (*file.cast::<File>()).alone };
-        let taken = flags & ffi::SQLITE_SHM_LOCK != 0;
-        *alone = if taken { *alone | slots } else { *alone & !slots };
+        *alone |= slots;
+        // How often somebody tried before is chance.
+        return counted(|| code);
     }
     code
 }
