@@ -33,7 +33,7 @@ struct Form {
 
 /// Every call: `SUREHAND_CRASH=full cargo test --release --test crash kernel`.
 const LONG: Form = Form { single: usize::MAX, mixed: 60, double: 30, by_strace: 20, least: 1_500 };
-const SHORT: Form = Form { single: 3, mixed: 2, double: 1, by_strace: 2, least: 50 };
+const SHORT: Form = Form { single: 6, mixed: 2, double: 1, by_strace: 2, least: 60 };
 
 fn form() -> Form {
     let is_long = std::env::var("SUREHAND_CRASH").is_ok_and(|form| form == "full");

@@ -20,8 +20,9 @@ pub(crate) fn some<T: Clone>(all: &[T], count: usize) -> Vec<T> {
     if count >= all.len() {
         return all.to_vec();
     }
-    // Steps of one length would hit nothing but what lies before a call.
-    let at = |index: usize| (index * all.len() / count + index % 2).min(all.len() - 1);
+    // Each in the middle of its share, and in turn before and after a call.
+    let middle = |index: usize| (2 * index + 1) * all.len() / (2 * count);
+    let at = |index: usize| ((middle(index) & !1) | (index & 1)).min(all.len() - 1);
     (0..count).map(|index| all[at(index)].clone()).collect()
 }
 
