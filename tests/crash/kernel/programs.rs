@@ -20,7 +20,7 @@ const APART: &str = "apart.db";
 
 /// So few pages that a checkpoint happens on the way.
 const CHECKPOINT_PAGES: i64 = 12;
-/// A worker that has not come to rest by then never will.
+/// Who has not got its turn, or come to rest, by then never will.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
@@ -46,11 +46,13 @@ fn database(task: &Task, name: &str) -> Database {
 }
 
 fn connect(path: &Path, shim: bool) -> rusqlite::Result<Connection> {
-    if shim {
-        Connection::open_with_flags_and_vfs(path, OpenFlags::default(), shim::NAME)
+    let db = if shim {
+        Connection::open_with_flags_and_vfs(path, OpenFlags::default(), shim::NAME)?
     } else {
-        Connection::open(path)
-    }
+        Connection::open(path)?
+    };
+    db.busy_timeout(PATIENCE)?;
+    Ok(db)
 }
 
 /// The first sale that a life makes has a number that no other life uses.
