@@ -32,7 +32,7 @@ struct Form {
 }
 
 /// Every call: `SUREHAND_CRASH=full cargo test --release --test crash kernel`.
-const LONG: Form = Form { single: usize::MAX, mixed: 60, double: 30, by_strace: 20, least: 1_500 };
+const LONG: Form = Form { single: usize::MAX, mixed: 30, double: 12, by_strace: 20, least: 1_000 };
 const SHORT: Form = Form { single: 6, mixed: 2, double: 1, by_strace: 2, least: 60 };
 
 fn form() -> Form {

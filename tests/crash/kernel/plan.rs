@@ -59,12 +59,12 @@ pub(crate) fn traced(ground: &Ground, count: usize) -> Vec<Trial> {
     single(Company::Nobody, some(&strikes, count))
 }
 
-/// Runs all of them, on all processors.
+/// Runs all of them. They wait for the disk more than they compute: two for each processor.
 pub(crate) fn run(ground: &Ground, trials: &[Trial]) -> Tally {
     let (next, tally) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        for _ in 0..processors {
+        for _ in 0..2 * processors {
             scope.spawn(|| {
                 while let Some(trial) = trials.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let came_to = ground.run(trial);
