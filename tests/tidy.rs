@@ -20,6 +20,9 @@ const RUST_FOLDERS: &[&str] = &["src", "tests", "examples", "benches"];
 const TEXT_FOLDERS: &[&str] = &["src", "tests", "examples", "benches", "migrations", "docs", ".ci"];
 const TEXT_ENDINGS: &[&str] = &["rs", "md", "sql", "toml", "sh", "yml", "yaml", ""];
 
+/// The only files that may be `unsafe`: what SQLite calls, with pointers.
+const UNSAFE_HOMES: &[&str] = &["src/testing/vfs.rs", "tests/crash/kernel/shim.rs"];
+
 #[test]
 fn files_are_short() {
     let rust = rust();
@@ -44,6 +47,11 @@ fn functions_are_short() {
 #[test]
 fn lines_are_narrow_and_ascii() {
     check(&rust(), wide_or_foreign_lines);
+}
+
+#[test]
+fn unsafe_code_is_in_its_homes_only() {
+    check(&rust(), unsafe_outside_its_home);
 }
 
 #[test]
@@ -130,6 +138,15 @@ fn long_functions(file: &Source) -> Vec<String> {
         }
     }
     found
+}
+
+fn unsafe_outside_its_home(file: &Source) -> Vec<String> {
+    if UNSAFE_HOMES.contains(&file.path.as_str()) {
+        return Vec::new();
+    }
+    let code = tokens(&file.text);
+    let found = code.iter().filter(|token| token.is_word("unsafe"));
+    found.map(|token| format!("{}:{}: `unsafe`", file.path, token.line)).collect()
 }
 
 fn wide_or_foreign_lines(file: &Source) -> Vec<String> {
@@ -250,6 +267,12 @@ fn width_and_letters_are_seen() {
     expect(wide_or_foreign_lines, &"x".repeat(100), &[]);
     expect(wide_or_foreign_lines, &format!("\n{}", "x".repeat(101)), &["a.rs:2: 101 columns"]);
     expect(wide_or_foreign_lines, "a \u{2192} b", &["a.rs:1: U+2192 is not ASCII"]);
+}
+
+#[test]
+fn unsafe_code_is_seen_and_words_about_it_are_not() {
+    expect(unsafe_outside_its_home, "// unsafe\n#![deny(unsafe_code)] \"unsafe\"", &[]);
+    expect(unsafe_outside_its_home, "\nunsafe { f() }", &["a.rs:2: `unsafe`"]);
 }
 
 #[test]

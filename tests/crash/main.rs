@@ -1,6 +1,9 @@
-//! The crash kit: its own teeth, and the library's promises under it.
+//! The crash kit: its own teeth, and the library's promises under it; and under real kills.
 
+#[cfg(unix)]
+mod kernel;
 mod kit;
 mod promises;
+mod report;
 mod sqlite;
 mod story;
