@@ -31,6 +31,8 @@
 
 #[macro_use]
 mod crash_point;
+#[macro_use]
+mod mistake;
 
 pub mod clock;
 mod database;

@@ -31,6 +31,7 @@ const EVERYTHING: &[&str] = &["*"];
 /// Each room, and what it may import beside itself.
 const RULES: &[(&str, &[&[&str]])] = &[
     ("crash_point", &[&["testing"]]),
+    ("mistake", &[]),
     ("id", &[]),
     ("error", &[&["id"]]),
     ("limits", &[L0]),

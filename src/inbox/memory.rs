@@ -49,6 +49,7 @@ pub(super) fn register(connection: &Connection, consumer: &str, hello: &Hello) -
         return Ok(Welcome::Refused { registered });
     }
     rows::register(connection, source.number, incarnation)?;
+    mistake!(MemoryEndsWithEpoch: crate::store::mistakes::forget_seen(connection, source.number)?);
     let settled_to = rows::settled(connection, source.number)?.floor();
     Ok(Welcome::Registered { high: source.high, settled_to })
 }

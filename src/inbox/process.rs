@@ -12,6 +12,8 @@ use crate::handoff::{Applied, Outcome, Request, Ticket};
 use crate::id::Seq;
 use crate::message::Envelope;
 use crate::store::inbox::{self as rows, SeenRow, Verdicts};
+#[cfg(feature = "testing")]
+use crate::store::mistakes::tear;
 use crate::store::transaction;
 use crate::watermark::Ranges;
 use rusqlite::Connection;
@@ -58,7 +60,7 @@ impl Inbox {
         loop {
             let mut outcomes = Vec::new();
             let failed_before = work.failed_keys.clone();
-            let result = self.transaction(&mut work, &mut outcomes);
+            let result = self.transaction(&mut work, &mut outcomes, answer);
             match self.keep_or_drop(result) {
                 Ok(Ended::Fenced) => return Ok(Processed::Fenced),
                 Ok(Ended::Rewound(detail)) => return Ok(Processed::Rewound(detail)),
@@ -90,6 +92,10 @@ impl Inbox {
         &mut self,
         work: &mut Work<'_>,
         outcomes: &mut Vec<(Ticket, Outcome)>,
+        #[allow(unused_variables, reason = "a mistake uses it")] answer: &mut dyn FnMut(
+            Ticket,
+            Outcome,
+        ),
     ) -> Result<Ended> {
         self.connect()?;
         let open = self.open.as_ref().expect("opened just now");
@@ -98,6 +104,7 @@ impl Inbox {
         let ended = self.run(open, work, outcomes);
         match ended {
             Ok((Ended::Committed { next, high }, true)) => {
+                mistake!(AnswerBeforeCommit: outcomes.drain(..).for_each(|(to, it)| answer(to, it)));
                 if let Err(error) = open.gate.commit_or_blame(&open.connection)? {
                     return work.refused_at_commit(next, error);
                 }
@@ -184,6 +191,7 @@ impl Inbox {
         let before = rows::settled(connection, source)?;
         let mut settled = before.clone();
         settled.union(stated);
+        mistake!(HorizonOffByOne: settled.insert(settled.last() + 1, settled.last() + 1));
         let new = settled != before;
         if new {
             rows::settle(connection, source, &before, &settled)?;
@@ -199,7 +207,7 @@ impl Inbox {
         envelope: &Envelope,
         verdicts: &mut Verdicts,
     ) -> Result<Decided> {
-        if !envelope.is_intact() {
+        if !envelope.is_intact() && !mistake!(ChecksumUnchecked) {
             verdicts.corrupt += 1;
             let why = "the content does not match its checksum";
             self.quarantine(open, work.request, envelope, "corrupt")?;
@@ -213,6 +221,7 @@ impl Inbox {
             after: envelope.after,
             key_failed: envelope.key_hash().is_some_and(|key| work.failed_keys.contains(&key)),
         };
+        mistake!(NoMemory: return self.apply(open, memory, work, envelope, verdicts));
         match admit(memory, &claim)? {
             Admission::New => self.apply(open, memory, work, envelope, verdicts),
             Admission::Duplicate(seen) => {
@@ -284,6 +293,15 @@ impl Inbox {
             let detail = format!("no handler for topic {:?}", envelope.topic());
             return Ok(Decided::Outcome(Outcome::Refused { reason: "unhandled", detail }));
         };
+        let row = |reply| SeenRow {
+            seq: envelope.seq,
+            id: envelope.id,
+            revision: envelope.revision,
+            fingerprint: envelope.fingerprint,
+            reply,
+        };
+        let remember = |row: &SeenRow| rows::remember(memory.connection, memory.source, row);
+        mistake!(MemoryBeforeEffect: remember(&row(None))?; tear(&open.connection)?);
         let ran = if let Some(why) = work.broken.get(&envelope.seq) {
             Ran::Failed(Failure::retry(why.clone()))
         } else {
@@ -292,14 +310,11 @@ impl Inbox {
                 prepared => {
                     let prepared = prepared.and_then(|prepared| prepared.as_ref().ok());
                     run::handler(open, handler, envelope, prepared, |reply| {
-                        let row = SeenRow {
-                            seq: envelope.seq,
-                            id: envelope.id,
-                            revision: envelope.revision,
-                            fingerprint: envelope.fingerprint,
-                            reply,
-                        };
-                        rows::remember(memory.connection, memory.source, &row)?;
+                        mistake!(NoMemory: return Ok(reply));
+                        mistake!(MemoryBeforeEffect: return Ok(reply));
+                        mistake!(MemoryAfterEffect: return Ok(reply));
+                        let row = row(reply);
+                        remember(&row)?;
                         Ok(row.reply)
                     })?
                 }
@@ -307,11 +322,13 @@ impl Inbox {
         };
         Ok(match ran {
             Ran::Applied(reply) => {
+                mistake!(MemoryAfterEffect: tear(&open.connection)?; remember(&row(None))?);
                 verdicts.applied += 1;
                 let revision = Some(envelope.revision);
                 Decided::Outcome(Outcome::Applied(Applied { revision, duplicate: false, reply }))
             }
             Ran::Failed(failure) => {
+                mistake!(FailureRemembered: remember(&row(None))?);
                 verdicts.failed += 1;
                 Decided::Outcome(Outcome::Failed(failure))
             }

@@ -45,7 +45,7 @@ pub(super) fn handler(
     if connection.is_busy() || transaction::is_query_only(connection)? {
         return Ok(Ran::Escaped);
     }
-    let ended = connection.is_autocommit();
+    let ended = connection.is_autocommit() && !mistake!(EscapeUnnoticed);
     let cause = result.as_ref().err().and_then(Failure::of_the_ground);
     // What failed in a part, and the handler went on, counts if it took the transaction with it.
     if let Some(error) = cause.or(effect.ground.take().filter(|_| ended)) {
@@ -58,7 +58,7 @@ pub(super) fn handler(
     match result {
         Ok(reply) => {
             let reply = remember(reply)?;
-            let kept = savepoint.release(connection).is_ok();
+            let kept = savepoint.release(connection).is_ok() || mistake!(EscapeUnnoticed);
             Ok(if kept { Ran::Applied(reply) } else { Ran::Escaped })
         }
         Err(failure) => {

@@ -46,30 +46,45 @@ impl Store {
         let mut group = VecDeque::with_capacity(GROUP);
         while let Some(first) = jobs.blocking_recv() {
             group.push_back(first);
-            while group.len() < GROUP
-                && let Ok(job) = jobs.try_recv()
-            {
-                group.push_back(job);
-            }
-            let mut rans = Vec::with_capacity(group.len());
-            let commit = AssertUnwindSafe(|| self.commit(&mut group, &mut rans));
-            let committed = catch_unwind(commit).unwrap_or_else(|_| Err(interrupted()));
-            let poisoned = committed.as_ref().is_err_and(Error::poisons);
-            // A statement that somebody left open holds the connection at what it saw, for ever.
-            if poisoned || self.open.as_ref().is_some_and(|(connection, _)| connection.is_busy()) {
-                self.open = None;
-            }
-            // Those whose turn did not come share the fate of the transaction.
-            rans.extend(group.drain(..).map(|job| job(None, &self.outbox)));
-            for ran in rans {
-                let fate = committed.as_ref().copied().map_err(Error::again);
-                // What a caller that went away leaves behind is dropped here, and may panic.
-                let _ = catch_unwind(AssertUnwindSafe(|| (ran.answer)(fate)));
-            }
-            if committed.is_ok() {
-                let ring = AssertUnwindSafe(|| self.outbox.inner.doorbell.ring());
-                let _ = catch_unwind(ring);
-            }
+            self.turn(&mut group, &mut jobs);
+        }
+    }
+
+    /// Does what was handed in so far, if anything was; for whoever has no thread to spare.
+    #[cfg(feature = "testing")]
+    pub(super) fn step(&mut self, jobs: &mut mpsc::Receiver<Job>) -> bool {
+        let Ok(first) = jobs.try_recv() else { return false };
+        self.turn(&mut VecDeque::from([first]), jobs);
+        true
+    }
+
+    /// One group: whoever waits by now is in it.
+    fn turn(&mut self, group: &mut VecDeque<Job>, jobs: &mut mpsc::Receiver<Job>) {
+        while group.len() < GROUP
+            && let Ok(job) = jobs.try_recv()
+        {
+            group.push_back(job);
+        }
+        let mut rans = Vec::with_capacity(group.len());
+        let commit = AssertUnwindSafe(|| self.commit(group, &mut rans));
+        let committed = catch_unwind(commit).unwrap_or_else(|_| Err(interrupted()));
+        let committed = if mistake!(GroupAnsweredEarly) { Ok(()) } else { committed };
+        let poisoned = committed.as_ref().is_err_and(Error::poisons);
+        // A statement that somebody left open holds the connection at what it saw, for ever.
+        if poisoned || self.open.as_ref().is_some_and(|(connection, _)| connection.is_busy()) {
+            self.open = None;
+        }
+        crash_point!("the async outbox has committed and not answered");
+        // Those whose turn did not come share the fate of the transaction.
+        rans.extend(group.drain(..).map(|job| job(None, &self.outbox)));
+        for ran in rans {
+            let fate = committed.as_ref().copied().map_err(Error::again);
+            // What a caller that went away leaves behind is dropped here, and may panic.
+            let _ = catch_unwind(AssertUnwindSafe(|| (ran.answer)(fate)));
+        }
+        if committed.is_ok() {
+            let ring = AssertUnwindSafe(|| self.outbox.inner.doorbell.ring());
+            let _ = catch_unwind(ring);
         }
     }
 

@@ -41,6 +41,21 @@ pub struct AsyncOutbox {
     jobs: mpsc::Sender<Job>,
 }
 
+/// The store's side without its thread.
+#[cfg(feature = "testing")]
+pub(crate) struct Stepped {
+    store: Store,
+    jobs: mpsc::Receiver<Job>,
+}
+
+#[cfg(feature = "testing")]
+impl Stepped {
+    /// Does what was handed in so far; says whether anything was.
+    pub(crate) fn step(&mut self) -> bool {
+        self.store.step(&mut self.jobs)
+    }
+}
+
 /// How far a caller's work came.
 enum Work<T, E> {
     Done(Result<T, E>),
@@ -66,6 +81,14 @@ impl AsyncOutbox {
                     .because(error)
             })?;
         Ok(Self { jobs })
+    }
+
+    /// The handle, and the store's side of it, which somebody else steps.
+    #[cfg(feature = "testing")]
+    pub(crate) fn stepped(outbox: Outbox) -> Result<(Self, Stepped)> {
+        let store = Store::open(outbox)?;
+        let (jobs, received) = mpsc::channel(4 * GROUP);
+        Ok((Self { jobs }, Stepped { store, jobs: received }))
     }
 
     /// Writes a message; returns after a durable commit.

@@ -10,6 +10,8 @@ mod handle;
 mod idempotency;
 
 pub use handle::AsyncOutbox;
+#[cfg(feature = "testing")]
+pub(crate) use handle::Stepped;
 
 use idempotency::Use;
 
@@ -268,6 +270,7 @@ impl Outbox {
         if bounded {
             bound::check(connection, &parts)?;
         }
+        mistake!(MessageApart: store::mistakes::tear(connection)?);
         let database = &self.inner.database;
         let id = message.id.unwrap_or_else(|| MessageId::at(now_ms, database.random()));
         let new = NewMessage {
@@ -281,6 +284,7 @@ impl Outbox {
             Some(due) if due > now_ms => log::schedule(connection, &new, due)?,
             _ => drop(log::insert(connection, &new)?),
         }
+        mistake!(KeyApart: store::mistakes::tear(connection)?);
         if let Some(this) = use_of_key {
             let until = now_ms.saturating_add(millis(self.inner.keep_idempotency_keys));
             this.remember(connection, id, until)?;

@@ -154,7 +154,8 @@ impl Open {
             return Ok(());
         }
         let guard = subscription::guard(&self.connection, *number)?;
-        if guard != Some((lane.incarnation(), SubscriptionState::Active)) {
+        let is_ours = guard == Some((lane.incarnation(), SubscriptionState::Active));
+        if !is_ours && !mistake!(EpochUnchecked) {
             // Redriven, skipped, paused or removed by somebody, or taken over (rule 8).
             served.reopen();
             return Ok(());
@@ -197,6 +198,7 @@ fn write(
         return Ok(false);
     }
     subscription::advance(connection, number, &plan.position, &plan.tally)?;
+    mistake!(ExceptionsInMemory: return Ok(true));
     for change in &plan.changes {
         let came_after_all = delivery::apply(connection, number, change, now.wall_ms)?;
         if let (true, Change::LateAck { seq, id }) = (came_after_all, change) {

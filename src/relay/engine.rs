@@ -105,6 +105,7 @@ impl Engine {
             // The next step opens anew, and looks at everything.
             Err(error) => return self.recover(error, self.now()).map(|_| true),
         };
+        mistake!(WakeUpLost: return Ok(false));
         self.others_wrote = self.now().tick;
         self.served.iter_mut().for_each(|served| served.check_end(last_seq));
         self.look_again();

@@ -159,6 +159,7 @@ impl Served {
         }
         let nonce = i64::from_le_bytes(database.random());
         let new_id = SubscriptionId::from_bytes(database.random());
+        mistake!(OpeningNotDurable: store::mistakes::be_careless(connection)?);
         let opened = store::write(connection, "open a subscription", |transaction| {
             if subscription::find(transaction, &name)?.is_none() {
                 if self.seen {
@@ -172,6 +173,7 @@ impl Served {
             subscription::open(transaction, &row, nonce, &self.topics.stored())?;
             Ok(Some(row.closed_cleanly))
         })?;
+        mistake!(OpeningNotDurable: store::mistakes::be_careful(connection)?);
         let row = subscription::find(connection, &name)?;
         let Some((was_clean, row)) = opened.zip(row) else {
             return Ok(Phase::Halted(removed(&name)));
@@ -207,7 +209,9 @@ impl Served {
         now: Moment,
     ) -> Result<Phase> {
         let settings = self.subscription.settings(self.transport.remembers());
-        let exceptions = delivery::all(connection, row.number)?;
+        #[allow(unused_mut, reason = "a mistake changes it")]
+        let mut exceptions = delivery::all(connection, row.number)?;
+        mistake!(AttemptsForgotten: exceptions.iter_mut().for_each(|one| one.counts = Default::default()));
         let skips = delivery::unconfirmed_skips(connection, row.number)?;
         let lane = Box::new(Lane::open(settings, row, exceptions, skips, after_crash, now));
         let hello = Hello { store, subscription: row.id, incarnation: row.incarnation };
@@ -314,7 +318,11 @@ impl Served {
             }
         };
         let name = &self.subscription.name;
+        let is_blind = mistake!(RestoreUnnoticed);
         match welcome {
+            Welcome::Registered { .. } if is_blind => {
+                self.phase = Phase::Running { lane, number, hello };
+            }
             Welcome::Registered { high, .. } if high > lane.sent_to() => {
                 let detail =
                     format!("the consumer has seen place {high}, we sent up to {}", lane.sent_to());

@@ -12,13 +12,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Clone, Debug)]
 pub(crate) struct Gate(Arc<AtomicBool>);
 
+/// Whether a mistake needs commits that are not ours.
+fn is_torn() -> bool {
+    mistake!(EscapeUnnoticed) || mistake!(MemoryBeforeEffect) || mistake!(MemoryAfterEffect)
+}
+
 impl Gate {
     /// Closes the gate of a connection of ours.
     pub(crate) fn guard(connection: &mut Connection) -> Result<Self> {
         let open = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&open);
         // What the hook returns is whether the commit becomes a rollback.
-        let refuse = move || !seen.load(Ordering::SeqCst);
+        let refuse = move || !seen.load(Ordering::SeqCst) && !is_torn();
         connection.commit_hook(Some(refuse)).doing("guard the consumer's transactions")?;
         Ok(Self(open))
     }

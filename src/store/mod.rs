@@ -13,6 +13,8 @@ pub(crate) mod delivery;
 pub(crate) mod gate;
 pub(crate) mod inbox;
 pub(crate) mod log;
+#[cfg(feature = "testing")]
+pub(crate) mod mistakes;
 pub(crate) mod open;
 pub(crate) mod prune;
 mod row;

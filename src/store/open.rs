@@ -144,6 +144,11 @@ fn try_open(database: &Database, role: Role) -> Result<Connection> {
     if fresh && durability.journal_mode != "wal" {
         return Err(no_wal(database.path(), &durability.journal_mode));
     }
+    if role == Role::Outbox {
+        mistake!(RelayNormal: super::mistakes::be_careless(&connection)?);
+    } else {
+        mistake!(ConsumerNormal: super::mistakes::be_careless(&connection)?);
+    }
     Ok(connection)
 }
 

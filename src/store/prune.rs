@@ -40,6 +40,7 @@ pub(crate) fn settled(
     while done < through && (done == after || !is_over()) {
         let next = through.min(done + most);
         run(connection, PRUNE, [done, next], what)?;
+        mistake!(ExceptionPruned: super::mistakes::prune_all(connection, done, next)?);
         (done, most) = (next, 2 * most);
     }
     run(connection, SET_PRUNED_TO, [done], what)?;

@@ -4,9 +4,9 @@ use super::budget::{self, Budget, PARTS};
 use super::case::Case;
 use super::certificate::Certificate;
 use super::disk::{Fault, Op, Profile};
-use super::explore::{Aim, Explorer};
+use super::explore::{Aim, Explorer, Layer};
 use super::memory;
-use super::progress::Progress;
+use super::progress::{ENOUGH, Progress};
 use super::retrace::retrace;
 use super::script::{Broken, Failed, Script, Start};
 use super::shrink::simplest;
@@ -14,6 +14,7 @@ use super::story::Story;
 use super::ticker;
 use super::verdict::{Counts, Verdict};
 use super::world::World;
+use crate::mistake::Mistake;
 use std::sync::mpsc;
 use std::time::Duration;
 use std::{env, fmt, thread};
@@ -67,7 +68,7 @@ impl CrashTest {
         Self {
             name: name.into(),
             script: Script::new(),
-            aim: Aim { depth: 1, faults: Vec::new() },
+            aim: Aim { depth: 1, faults: Vec::new(), layer: None },
             must_reach: Vec::new(),
             budget: None,
             replay: None,
@@ -149,6 +150,20 @@ impl CrashTest {
         self
     }
 
+    /// Lets the library make a mistake, in the scenario and while it starts again.
+    #[doc(hidden)]
+    pub fn mistake(mut self, mistake: Mistake) -> Self {
+        self.script.mistake = Some(mistake);
+        self
+    }
+
+    /// Tries only this, and stops at the first loss.
+    #[doc(hidden)]
+    pub fn only(mut self, layer: Layer) -> Self {
+        self.aim.layer = Some(layer);
+        self
+    }
+
     /// Takes no more time than this: then it tries a sample, and says so. `SUREHAND_BUDGET` in the
     /// environment (`20s`, `500ms`, `2m`) is stronger.
     pub fn budget(mut self, time: Duration) -> Self {
@@ -188,7 +203,8 @@ impl CrashTest {
             return Ok(Verdict::NotMeasured(why.into()));
         }
         self.check(&played.record)?;
-        let progress = Progress::default();
+        let enough = if self.aim.layer.is_some() { 1 } else { ENOUGH };
+        let progress = Progress::new(enough);
         let explorer = Explorer {
             script: &self.script,
             aim: &self.aim,

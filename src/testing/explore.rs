@@ -5,7 +5,7 @@ use super::case::Case;
 use super::disk::{Fault, Op, Strike};
 use super::progress::{Progress, State};
 use super::script::{Calls, Script, Start};
-use super::states::{Breadth, Crash, Crashes};
+use super::states::{Breadth, Crash, Crashes, End};
 
 /// At most so many of SQLite's allocations are refused, each in a run of its own.
 const ALLOCATIONS: u64 = 1_000;
@@ -15,6 +15,34 @@ const ALLOCATIONS: u64 = 1_000;
 pub(crate) struct Aim {
     pub(crate) depth: usize,
     pub(crate) faults: Vec<Fault>,
+    /// Only this, of all that may happen.
+    pub(crate) layer: Option<Layer>,
+}
+
+/// A way to look for mistakes, to tell which of them finds which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Layer {
+    /// The scenario runs to its end, and the programs start again: what most tests do.
+    Plain,
+    /// All processes are killed, after each step.
+    Kill,
+    /// Power goes, after each step.
+    PowerCut,
+    /// A call fails.
+    Fault,
+}
+
+impl Aim {
+    /// Whether a crash is to be tried. The last step is that of a run that ends by itself.
+    fn wants(&self, crash: &Crash, is_last: bool) -> bool {
+        match self.layer {
+            None | Some(Layer::Fault) => true,
+            Some(Layer::Plain) => is_last && crash.end == End::Kill,
+            Some(Layer::Kill) => crash.end == End::Kill,
+            Some(Layer::PowerCut) => crash.end != End::Kill,
+        }
+    }
 }
 
 pub(crate) struct Explorer<'a> {
@@ -54,8 +82,12 @@ impl Explorer<'_> {
                 depth: self.aim.depth,
                 part: Some(part),
             };
-            self.crashes(whole);
-            self.strikes(part);
+            if self.aim.layer != Some(Layer::Fault) {
+                self.crashes(whole);
+            }
+            if matches!(self.aim.layer, None | Some(Layer::Fault)) {
+                self.strikes(part);
+            }
             if self.is_over() {
                 return;
             }
@@ -97,7 +129,10 @@ impl Explorer<'_> {
                 if self.is_over() {
                     return;
                 }
-                self.crash(&stretch, &here, all.nth(nth));
+                let crash = all.nth(nth);
+                if self.aim.wants(&crash, after == record.len()) {
+                    self.crash(&stretch, &here, crash);
+                }
             }
             Start { disks, events, .. } = here;
         }

@@ -39,9 +39,13 @@ mod verdict;
 mod vfs;
 mod world;
 
+#[doc(hidden)]
+pub use crate::mistake::Mistake;
 pub use certificate::Certificate;
 pub use crash_test::CrashTest;
 pub use disk::{Fault, Profile};
+#[doc(hidden)]
+pub use explore::Layer;
 pub use external::External;
 pub use link::Link;
 pub use points::passed;

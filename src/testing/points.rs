@@ -2,6 +2,7 @@
 
 use super::events::Event;
 use super::world::World;
+use crate::mistake::{self, Mistake};
 use std::cell::RefCell;
 
 thread_local! {
@@ -17,15 +18,16 @@ pub fn passed(name: &'static str) {
     });
 }
 
-/// Runs this in a world.
-pub(crate) fn within<T>(world: &World, run: impl FnOnce() -> T) -> T {
+/// Runs this in a world, making a mistake or none.
+pub(crate) fn within<T>(world: &World, made: Option<Mistake>, run: impl FnOnce() -> T) -> T {
     /// Leaves it, by a panic as well.
-    struct Leave(Option<World>);
+    struct Leave(Option<World>, Option<Mistake>);
     impl Drop for Leave {
         fn drop(&mut self) {
             HERE.set(self.0.take());
+            mistake::make(self.1);
         }
     }
-    let _leave = Leave(HERE.replace(Some(world.clone())));
+    let _leave = Leave(HERE.replace(Some(world.clone())), mistake::make(made));
     run()
 }

@@ -11,10 +11,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Nobody looks at more losses than so many: the simplest of them is told.
-const ENOUGH: usize = 64;
+pub(crate) const ENOUGH: usize = 64;
 
-#[derive(Debug, Default)]
-pub(crate) struct Progress(Mutex<Found>);
+#[derive(Debug)]
+pub(crate) struct Progress {
+    found: Mutex<Found>,
+    enough: usize,
+}
 
 /// What a test found.
 #[derive(Debug, Default)]
@@ -35,8 +38,13 @@ pub(crate) struct State<'a> {
 }
 
 impl Progress {
+    /// Nothing yet; so many losses are enough.
+    pub(crate) fn new(enough: usize) -> Self {
+        Self { found: Mutex::default(), enough }
+    }
+
     fn found(&self) -> MutexGuard<'_, Found> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes a crash; says whether what it leaves was not looked at before.
@@ -74,7 +82,7 @@ impl Progress {
 
     /// Whether there is nothing more to be learnt.
     pub(crate) fn has_seen_enough(&self) -> bool {
-        self.found().losses.len() >= ENOUGH
+        self.found().losses.len() >= self.enough
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -82,7 +90,7 @@ impl Progress {
     }
 
     pub(crate) fn into_found(self) -> Found {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.found.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -7,6 +7,7 @@ use super::memory;
 use super::points::within;
 use super::quiet::quietly;
 use super::world::{Beginning, World};
+use crate::mistake::Mistake;
 use std::error::Error as StdError;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub(crate) struct Script {
     pub(crate) invariants: Vec<(String, Step)>,
     /// Whether what must hold of every store is looked at.
     pub(crate) audits: bool,
+    /// What the library does wrong, on purpose.
+    pub(crate) mistake: Option<Mistake>,
 }
 
 /// Where a run begins: what is on the disks, what was seen outside, and how often it crashed.
@@ -83,13 +86,14 @@ impl Script {
             recover: Box::new(|_| Ok(())),
             invariants: Vec::new(),
             audits: true,
+            mistake: None,
         }
     }
 
     /// What is there before the scenario, safe on the disk.
     pub(crate) fn prepare(&self) -> Result<Start, String> {
         let world = self.world(&Start::default(), None);
-        run(&self.given, &world)?;
+        run(&self.given, &world, None)?;
         let mut disks = Platter::default();
         world.disk().record().iter().for_each(|op| disks.apply(op));
         let image = disks.kept();
@@ -101,7 +105,7 @@ impl Script {
         let world = self.world(start, strike);
         let refused = strike.filter(|strike| strike.fault == Fault::Memory);
         memory::count(refused.map(|strike| strike.call));
-        let ended = run(&self.scenario, &world);
+        let ended = run(&self.scenario, &world, self.mistake);
         let allocations = memory::counted();
         let disk = world.disk();
         let calls = |fault: Fault| match fault.call() {
@@ -122,7 +126,7 @@ impl Script {
     /// The programs start again, and everything is looked at.
     pub(crate) fn restart(&self, start: &Start) -> Restarted {
         let world = self.world(start, None);
-        let recovered = run(&self.recover, &world);
+        let recovered = run(&self.recover, &world, self.mistake);
         let record = world.disk().record();
         let mut broken = Vec::new();
         if let Err(why) = recovered {
@@ -133,10 +137,10 @@ impl Script {
             broken.extend(held.err().map(|why| Broken { promise: promise.into(), why }));
         };
         for (name, holds) in &self.invariants {
-            expect(name, run(holds, &world));
+            expect(name, run(holds, &world, None));
         }
         if self.audits {
-            expect(audit::WHOLE, run(audit::whole, &world));
+            expect(audit::WHOLE, run(audit::whole, &world, None));
         }
         Restarted { record, broken }
     }
@@ -162,7 +166,11 @@ impl Calls {
 }
 
 /// Runs a step of the test; a panic is a failure.
-fn run(step: impl Fn(&World) -> Result<(), Failed>, world: &World) -> Result<(), String> {
-    quietly(|| within(world, || step(world)))
+fn run(
+    step: impl Fn(&World) -> Result<(), Failed>,
+    world: &World,
+    mistake: Option<Mistake>,
+) -> Result<(), String> {
+    quietly(|| within(world, mistake, || step(world)))
         .and_then(|result| result.map_err(|error| error.to_string()))
 }

@@ -28,11 +28,16 @@ impl Lane {
             Outcome::Applied(applied) => {
                 self.acknowledged(ticket.seq, ticket.id, applied.revision, current, now);
             }
-            Outcome::Failed(_) | Outcome::Refused { .. } | Outcome::Blocked if !current => {
+            Outcome::Failed(_) | Outcome::Refused { .. } | Outcome::Blocked
+                if !current && !mistake!(LateRefusalCounts) =>
+            {
                 self.tally.fenced_nacks += 1;
                 self.settle_soon(now);
             }
             Outcome::Blocked => self.land(ticket.seq, true, Again::Blocked, now),
+            Outcome::Failed(_) if mistake!(FailureSettled) => {
+                self.acknowledged(ticket.seq, ticket.id, None, current, now);
+            }
             Outcome::Failed(failure) => {
                 let error = kept(failure.text());
                 if failure.is_permanent() {
@@ -64,6 +69,12 @@ impl Lane {
         match trouble {
             // Old news: what it was about has been dealt with.
             _ if open.is_empty() && self.flying > 0 => {}
+            _ if mistake!(SilenceIsSuccess) => {
+                for seq in open {
+                    let Some(flight) = self.window.get(&seq) else { continue };
+                    self.acknowledged(seq, flight.id, None, true, now);
+                }
+            }
             Some(trouble) => self.outage(&open, trouble, now),
             None if open.is_empty() => {}
             None => self.out_of_time(open, now),
@@ -160,7 +171,7 @@ impl Lane {
         }
     }
 
-    fn acknowledged(
+    pub(super) fn acknowledged(
         &mut self,
         seq: Seq,
         id: MessageId,

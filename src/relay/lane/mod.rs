@@ -171,7 +171,8 @@ impl Lane {
     fn adopt(&mut self, row: &ExceptionRow, after_crash: bool, now: Moment) {
         // A clock that jumped must not make a message wait for longer than it was to.
         let wait = (row.available_at_ms - now.wall_ms).clamp(0, row.longest_wait_ms);
-        let exception = Exception {
+        #[allow(unused_mut, reason = "a mistake changes it")]
+        let mut exception = Exception {
             id: row.id,
             key: row.key,
             standing: row.standing,
@@ -182,6 +183,7 @@ impl Lane {
             why_again: if row.sent { Again::Crash } else { Again::Failure },
             doubtful: after_crash && row.sent,
         };
+        mistake!(RedriveOvertaken: if exception.counts.failures == 0 { exception.key = None });
         self.insert_exception(row.seq, exception);
     }
 
