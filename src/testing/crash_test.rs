@@ -1,10 +1,10 @@
 //! A test of what survives: a scenario, how its programs start again, and what must hold then.
 
-use super::disk::{Fault, Lost, Op, Plan, Platter, Profile};
+use super::disk::{Fault, Image, Lost, Op, Plan, Platter, Profile};
 use super::events::Event;
 use super::progress::Progress;
 use super::quiet::quietly;
-use super::states::{Crash, crashes_after};
+use super::states::{Crash, kill_after, power_cuts_after};
 use super::verdict::{Loss, Strike, Verdict};
 use super::world::{Beginning, World};
 use std::error::Error as StdError;
@@ -52,6 +52,7 @@ pub struct CrashTest {
     profile: Profile,
     seed: u64,
     depth: usize,
+    kills_only: bool,
     faults: Vec<Fault>,
     given: Step,
     scenario: Step,
@@ -68,6 +69,7 @@ impl CrashTest {
             profile: Profile::default(),
             seed: 0x5eed,
             depth: 1,
+            kills_only: false,
             faults: Vec::new(),
             given: Box::new(|_| Ok(())),
             scenario: Box::new(|_| Ok(())),
@@ -135,6 +137,12 @@ impl CrashTest {
     /// Crashes again while it recovers, so many crashes in a row: one unless told otherwise.
     pub fn depth(mut self, crashes: usize) -> Self {
         self.depth = crashes.max(1);
+        self
+    }
+
+    /// Only kills the programs, and leaves the power on: what they wrote is there, synced or not.
+    pub fn kills_only(mut self) -> Self {
+        self.kills_only = true;
         self
     }
 
@@ -251,7 +259,7 @@ impl CrashTest {
                 continue;
             }
             let unsynced = disks.at_stake(|_| true);
-            crashes_after(after, step, &disks, self.seed, &mut |crash, image| {
+            let mut visit = |crash: Crash, image: Image| {
                 if progress.is_new((&image, unsynced), &events, &crash, depth, past.crashes.len()) {
                     let mut crashes = past.crashes.to_vec();
                     let base = crash.leaves(&disks);
@@ -259,7 +267,11 @@ impl CrashTest {
                     let past = Past { base: &base, events: &events, crashes: &crashes, ..*past };
                     self.crash(&past, depth, progress);
                 }
-            });
+            };
+            kill_after(after, &disks, &mut visit);
+            if !self.kills_only {
+                power_cuts_after(after, step, &disks, self.seed, &mut visit);
+            }
         }
     }
 

@@ -34,16 +34,20 @@ impl Crash {
     }
 }
 
-/// Goes through the crashes after one step; `disks` are as the steps before left them.
-pub(crate) fn crashes_after(
+/// The programs are killed after one step; `disks` are as the steps before left them.
+pub(crate) fn kill_after(after: usize, disks: &Platter, visit: &mut impl FnMut(Crash, Image)) {
+    let nothing = Lost::nothing(usize::MAX);
+    visit(Crash { after, end: End::Kill }, disks.after(|_| false, &nothing));
+}
+
+/// Goes through the power cuts after one step.
+pub(crate) fn power_cuts_after(
     after: usize,
     step: Option<&Op>,
     disks: &Platter,
     seed: u64,
     visit: &mut impl FnMut(Crash, Image),
 ) {
-    let nothing = Lost::nothing(usize::MAX);
-    visit(Crash { after, end: End::Kill }, disks.after(|_| false, &nothing));
     for machines in cuts(step, disks) {
         let (pieces, names) = disks.at_stake(|machine| machines.contains(machine));
         for lost in (Losses { pieces, names }).all(seed ^ after as u64) {

@@ -1,5 +1,5 @@
 //! The crash kit: its own teeth, and the library's promises under it.
 
+mod calibration;
 mod kit;
 mod promises;
-mod sqlite;
