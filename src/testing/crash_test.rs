@@ -52,7 +52,7 @@ pub struct CrashTest {
     profile: Profile,
     seed: u64,
     depth: usize,
-    kills_only: bool,
+    killed_first: bool,
     faults: Vec<Fault>,
     given: Step,
     scenario: Step,
@@ -69,7 +69,7 @@ impl CrashTest {
             profile: Profile::default(),
             seed: 0x5eed,
             depth: 1,
-            kills_only: false,
+            killed_first: false,
             faults: Vec::new(),
             given: Box::new(|_| Ok(())),
             scenario: Box::new(|_| Ok(())),
@@ -134,15 +134,18 @@ impl CrashTest {
         self
     }
 
-    /// Crashes again while it recovers, so many crashes in a row: one unless told otherwise.
+    /// Crashes again while it recovers, so many crashes in a row: one unless told otherwise. With
+    /// more than one, a run with a fault crashes after each of its steps as well, not in the end
+    /// only.
     pub fn depth(mut self, crashes: usize) -> Self {
         self.depth = crashes.max(1);
         self
     }
 
-    /// Only kills the programs, and leaves the power on: what they wrote is there, synced or not.
-    pub fn kills_only(mut self) -> Self {
-        self.kills_only = true;
+    /// First the programs are killed and the power stays on: what they wrote is there, synced or
+    /// not. Power goes while they start again, if the [`depth`](Self::depth) is more than one.
+    pub fn killed_first(mut self) -> Self {
+        self.killed_first = true;
         self
     }
 
@@ -214,7 +217,7 @@ impl CrashTest {
         Beginning { profile: self.profile, disks, plan: Plan::default(), past, passed, seed }
     }
 
-    /// Each fault at each call; what it leaves in the end must be as good as any crash.
+    /// Each fault at each call; what it leaves must be as good as any crash.
     fn strike(&self, past: &Past<'_>, mine: impl Fn(u64) -> bool, progress: &Progress) {
         for fault in &self.faults {
             for call in 0.. {
@@ -230,7 +233,8 @@ impl CrashTest {
                 let record = world.disk().record();
                 drop(world);
                 let past = Past { strike: Some(Strike { fault: *fault, call }), ..*past };
-                self.explore(&past, &record, |after| after == record.len(), 1, progress);
+                let mine = |after| self.depth > 1 || after == record.len();
+                self.explore(&past, &record, mine, self.depth, progress);
             }
         }
     }
@@ -258,7 +262,7 @@ impl CrashTest {
             if !mine(after) {
                 continue;
             }
-            let unsynced = disks.at_stake(|_| true);
+            let unsynced = disks.unsynced();
             let mut visit = |crash: Crash, image: Image| {
                 if progress.is_new((&image, unsynced), &events, &crash, depth, past.crashes.len()) {
                     let mut crashes = past.crashes.to_vec();
@@ -269,7 +273,7 @@ impl CrashTest {
                 }
             };
             kill_after(after, &disks, &mut visit);
-            if !self.kills_only {
+            if !self.killed_first || !past.crashes.is_empty() {
                 power_cuts_after(after, step, &disks, self.seed, &mut visit);
             }
         }

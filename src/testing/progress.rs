@@ -30,7 +30,7 @@ impl Progress {
     /// Notes a crash; says whether what it leaves was not looked at before.
     pub(crate) fn is_new(
         &self,
-        (image, unsynced): (&Image, (usize, usize)),
+        (image, unsynced): (&Image, (usize, usize, u64)),
         events: &[Event],
         crash: &Crash,
         depth: usize,

@@ -101,7 +101,8 @@ impl Now {
     ) {
         let Some(machine) = machine else { return };
         if matches!(fault, Fault::SyncKeepsCache | Fault::SyncRevertsCache) {
-            self.record.push(Op::SyncLost { machine, file });
+            let keeps_cache = fault == Fault::SyncKeepsCache;
+            self.record.push(Op::SyncLost { machine, file, keeps_cache });
         }
         if fault == Fault::SyncRevertsCache {
             let mut platter = self.base.clone();

@@ -39,6 +39,8 @@ pub(crate) struct Platter {
     /// In the order of the record.
     pieces: Vec<Piece>,
     renames: Vec<Rename>,
+    /// What processes see of the files of which a failed sync has lost a part.
+    cached: BTreeMap<FileNumber, (Machine, Vec<u8>)>,
 }
 
 /// A part of a write that reaches the disk or does not.
@@ -86,10 +88,16 @@ impl Platter {
             Op::Write { machine, file, at, bytes } => self.write(machine, *file, *at, bytes),
             Op::Truncate { machine, file, length } => {
                 let change = Change::Truncate { length: *length };
-                self.pieces.push(Piece { machine: machine.clone(), file: *file, change });
+                self.push(Piece { machine: machine.clone(), file: *file, change });
             }
             Op::Sync { file, .. } => self.settle(*file),
-            Op::SyncLost { file, .. } => self.pieces.retain(|piece| piece.file != *file),
+            Op::SyncLost { machine, file, keeps_cache } => {
+                match (keeps_cache, self.visible().1.remove(file)) {
+                    (true, Some(seen)) => drop(self.cached.insert(*file, (machine.clone(), seen))),
+                    _ => drop(self.cached.remove(file)),
+                }
+                self.pieces.retain(|piece| piece.file != *file);
+            }
             Op::Event(_) => {}
         }
     }
@@ -105,9 +113,16 @@ impl Platter {
             let room = usize::try_from(ATOM - place % ATOM).unwrap_or(usize::MAX);
             let to = bytes.len().min(from + room);
             let change = Change::Write { at: place, bytes: bytes.clone(), part: from..to };
-            self.pieces.push(Piece { machine: machine.clone(), file, change });
+            self.push(Piece { machine: machine.clone(), file, change });
             from = to;
         }
+    }
+
+    fn push(&mut self, piece: Piece) {
+        if let Some((_, seen)) = self.cached.get_mut(&piece.file) {
+            piece.change.apply(seen);
+        }
+        self.pieces.push(piece);
     }
 
     fn settle(&mut self, file: FileNumber) {
@@ -138,6 +153,7 @@ impl Platter {
         for piece in &self.pieces {
             piece.change.apply(files.entry(piece.file).or_default());
         }
+        files.extend(self.cached.iter().map(|(file, (_, seen))| (*file, seen.clone())));
         (names, files)
     }
 
@@ -146,6 +162,17 @@ impl Platter {
         let pieces = self.pieces.iter().filter(|piece| is_cut(&piece.machine)).count();
         let names = self.renames.iter().filter(|rename| is_cut(&rename.machine)).count();
         (pieces, names)
+    }
+
+    /// What tells two disks apart that look the same to processes: how much a power cut may still
+    /// lose, and what is on the disk of the files of which a failed sync has lost a part.
+    pub(crate) fn unsynced(&self) -> (usize, usize, u64) {
+        let (pieces, names) = self.at_stake(|_| true);
+        let mut hash = Xxh3::new();
+        for file in self.cached.keys() {
+            hash.update(self.synced(*file).unwrap_or_default());
+        }
+        (pieces, names, hash.digest())
     }
 
     /// What a power cut at these machines leaves, when so much of what was at stake is lost.
@@ -171,6 +198,11 @@ impl Platter {
                 }
             }
             piece.change.apply(files.entry(piece.file).or_default());
+        }
+        for (file, (machine, seen)) in &self.cached {
+            if !is_cut(machine) {
+                files.insert(*file, seen.clone());
+            }
         }
         let content = |file: &FileNumber| files.get(file).cloned().unwrap_or_default();
         Image(names.iter().map(|(name, file)| (name.clone(), content(file))).collect())

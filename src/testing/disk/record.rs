@@ -46,10 +46,11 @@ pub(crate) enum Op {
         machine: Machine,
         file: FileNumber,
     },
-    /// A sync failed, and what was waiting for it is lost.
+    /// A sync failed, and what was waiting for it never reaches the disk; the cache keeps it or not.
     SyncLost {
         machine: Machine,
         file: FileNumber,
+        keeps_cache: bool,
     },
     Event(Event),
 }

@@ -61,7 +61,7 @@ impl Found {
 impl Trial {
     /// Kills the program after every step of it.
     pub(crate) fn killed(self) -> Found {
-        self.crashed(CrashTest::new("killed").kills_only())
+        self.crashed(CrashTest::new("killed").killed_first())
     }
 
     /// Cuts power after every step of it. What a kill leaves is among that: all may have reached

@@ -105,7 +105,7 @@ fn may_be_undone_by_a_power_cut_and_never_by_a_kill(
     journal_mode: &'static str,
     synchronous: &'static str,
 ) {
-    assert_eq!(losing(CrashTest::new("killed").kills_only(), journal_mode, synchronous), 0);
+    assert_eq!(losing(CrashTest::new("killed").killed_first(), journal_mode, synchronous), 0);
     assert!(losing(CrashTest::new("power"), journal_mode, synchronous) > 0);
 }
 

@@ -11,7 +11,7 @@ mod page;
 
 use cell::{Cell, Found, Trial};
 use std::sync::LazyLock;
-use surehand::testing::Profile;
+use surehand::testing::{CrashTest, Profile, World};
 
 /// What SQLite documents of a power cut. A kill loses nothing, whatever the setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,4 +106,27 @@ fn on_a_disk_that_lies_no_setting_keeps_anything_from_a_power_cut() {
 #[test]
 fn the_page_of_guarantees_says_what_was_measured() {
     page::check(&[("a disk", &ON_A_DISK), ("a disk that lies about syncs", &ON_A_LYING_DISK)]);
+}
+
+/// SQLite's unix layer syncs the folder for every WAL that it may have made, not for new ones only.
+#[test]
+fn a_commit_in_a_wal_that_a_killed_program_made_is_durable() {
+    let note = |w: &World| {
+        let db = w.connect("desk/notes.db")?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        if w.promises("note").is_empty() {
+            db.execute("INSERT INTO note VALUES ('milk')", [])?;
+            w.promised("note", "milk");
+        }
+        Ok(())
+    };
+    let test = CrashTest::new("note").given(|w| {
+        let db = w.connect("desk/notes.db")?;
+        Ok(db.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE note (text)")?)
+    });
+    let test = test.scenario(note).recover(note).invariant("a note is there", |w| {
+        let db = w.connect("desk/notes.db")?;
+        Ok(db.query_row("SELECT 1 FROM note", [], |_| Ok(()))?)
+    });
+    assert!(test.killed_first().depth(2).run().assert_survived().recovery_states > 50);
 }
