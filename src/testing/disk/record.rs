@@ -46,7 +46,7 @@ pub(crate) enum Op {
         machine: Machine,
         file: FileNumber,
     },
-    /// A sync failed, and what was waiting for it never reaches the disk; the cache keeps it or not.
+    /// A sync failed, and what was waiting for it never reaches the disk. The cache may keep it.
     SyncLost {
         machine: Machine,
         file: FileNumber,

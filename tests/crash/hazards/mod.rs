@@ -3,13 +3,17 @@
 //!
 //! - F1 `returned_row`: a row came back from a statement whose commit failed.
 //! - F2 `journal_mode`: a switch to WAL that failed says that it was made.
+//! - F3 `seen_then_lost`: what a program sees after a kill, a power cut still undoes.
+//! - F4 `failed_sync`: the same after a sync that failed, and every later sync says yes.
 //! - F5 `reused_place`: the number of a lost row is given to another one.
 //! - F6 `flipped_bit`: a bit that flipped on the disk is read as data.
 
+mod failed_sync;
 mod flipped_bit;
 mod journal_mode;
 mod returned_row;
 mod reused_place;
+mod seen_then_lost;
 
 use surehand::rusqlite::Connection;
 use surehand::testing::{Failed, Fault, Verdict, World};
@@ -51,6 +55,12 @@ fn enqueue(db: &mut Connection, outbox: &Outbox, text: &str) -> Result<(), Faile
     let tx = db.transaction()?;
     outbox.enqueue(&tx, Message::new("sold").payload(text))?;
     Ok(outbox.commit(tx)?)
+}
+
+/// Whether the one message that there was is in the log, or was settled and deleted.
+fn is_sold(db: &Connection) -> Result<bool, Failed> {
+    let sql = "SELECT name FROM sqlite_sequence WHERE name = 'outbox_message' AND seq > 0";
+    Ok(!texts(db, sql)?.is_empty())
 }
 
 /// All texts of one column.
