@@ -1,9 +1,8 @@
 //! Opening a connection and checking the ground it stands on.
 //!
-//! Every pragma is read back: SQLite ignores the ones it does not know, and answers `wal` to a
-//! switch whose commit failed.
+//! Every pragma is read back: SQLite ignores the ones it does not know.
 
-use super::{Context, busy, schema};
+use super::{Context, busy, read_all, schema};
 use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use rusqlite::Connection;
@@ -139,7 +138,7 @@ fn try_open(database: &Database, role: Role) -> Result<Connection> {
     }
     be_durable(&connection, role, database.path())?;
     schema::migrate(&mut connection, component, version, database)?;
-    // Again, after a write: the first answer may have hidden a failed commit.
+    // Again, after a write.
     let durability = Durability::of(&connection)?;
     if fresh && durability.journal_mode != "wal" {
         return Err(no_wal(database.path(), &durability.journal_mode));
@@ -178,11 +177,16 @@ fn is_empty(connection: &Connection) -> Result<bool> {
     Ok(pages == 0)
 }
 
+/// Reads to the end: SQLite answers `wal` before the switch is committed, and whoever stops there
+/// never hears that it failed.
 fn ask_for_wal(connection: &Connection, path: &Path) -> Result<()> {
-    let mode: String = connection
-        .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
-        .doing("switch the new database to WAL")?;
-    if mode == "wal" { Ok(()) } else { Err(no_wal(path, &mode)) }
+    let what = "switch the new database to WAL";
+    let modes: Vec<String> =
+        read_all(connection, "PRAGMA journal_mode = wal", [], what, |row| row.get(0))?;
+    match modes.first() {
+        Some(mode) if mode == "wal" => Ok(()),
+        mode => Err(no_wal(path, mode.map_or("", String::as_str))),
+    }
 }
 
 /// Sets `synchronous` of our own connection and reads it back. EXTRA is FULL in WAL mode, and is
@@ -205,12 +209,20 @@ fn be_durable(connection: &Connection, role: Role, path: &Path) -> Result<()> {
     connection.pragma_update(None, "synchronous", "EXTRA").doing("set synchronous")?;
     let durability = Durability::of(connection)?;
     if durability.survives_power_cut() {
-        return Ok(());
+        return keep_what_is_seen(connection);
     }
     Err(not_durable(
         path,
         &format!("journal_mode={} synchronous={}", durability.journal_mode, durability.synchronous),
     ))
+}
+
+/// Whoever was killed may have left commits in the WAL that no sync has covered, or that a failed
+/// one has lost: they are in the cache only. A checkpoint syncs the first and writes the second
+/// into the file. It waits for nobody, so that a long reader may keep it from the second.
+fn keep_what_is_seen(connection: &Connection) -> Result<()> {
+    let what = "sync what was found";
+    connection.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).doing(what)
 }
 
 fn not_durable(path: &Path, settings: &str) -> Error {

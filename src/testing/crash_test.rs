@@ -68,7 +68,7 @@ impl CrashTest {
         Self {
             name: name.into(),
             script: Script::new(),
-            aim: Aim { depth: 1, faults: Vec::new(), layer: None },
+            aim: Aim { depth: 1, killed_first: false, faults: Vec::new(), layer: None },
             must_reach: Vec::new(),
             budget: None,
             replay: None,
@@ -141,6 +141,13 @@ impl CrashTest {
     /// Crashes again while it recovers, so many crashes in a row: one unless told otherwise.
     pub fn depth(mut self, crashes: usize) -> Self {
         self.aim.depth = crashes.max(1);
+        self
+    }
+
+    /// First the programs are killed and the power stays on: what they wrote is there, synced or
+    /// not. Power goes while they start again, if the [`depth`](Self::depth) is more than one.
+    pub fn killed_first(mut self) -> Self {
+        self.aim.killed_first = true;
         self
     }
 

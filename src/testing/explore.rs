@@ -14,6 +14,8 @@ const ALLOCATIONS: u64 = 1_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Aim {
     pub(crate) depth: usize,
+    /// The first crash is a kill.
+    pub(crate) killed_first: bool,
     pub(crate) faults: Vec<Fault>,
     /// Only this, of all that may happen.
     pub(crate) layer: Option<Layer>,
@@ -35,7 +37,10 @@ pub enum Layer {
 
 impl Aim {
     /// Whether a crash is to be tried. The last step is that of a run that ends by itself.
-    fn wants(&self, crash: &Crash, is_last: bool) -> bool {
+    fn wants(&self, crash: &Crash, is_first: bool, is_last: bool) -> bool {
+        if is_first && self.killed_first && crash.end != End::Kill {
+            return false;
+        }
         match self.layer {
             None | Some(Layer::Fault) => true,
             Some(Layer::Plain) => is_last && crash.end == End::Kill,
@@ -130,7 +135,8 @@ impl Explorer<'_> {
                     return;
                 }
                 let crash = all.nth(nth);
-                if self.aim.wants(&crash, after == record.len()) {
+                let is_first = stretch.case.crashes.is_empty();
+                if self.aim.wants(&crash, is_first, after == record.len()) {
                     self.crash(&stretch, &here, crash);
                 }
             }
@@ -142,7 +148,7 @@ impl Explorer<'_> {
     fn crash(&self, stretch: &Stretch<'_>, here: &Start, crash: Crash) {
         let Stretch { case, depth, .. } = *stretch;
         let image = crash.image(&here.disks);
-        let unsynced = here.disks.at_stake(|_| true);
+        let unsynced = here.disks.unsynced();
         let state = State { image: &image, unsynced, events: &here.events, depth };
         if !self.progress.is_new(&state, &crash, case.crashes.len()) {
             return;
@@ -183,7 +189,7 @@ impl Explorer<'_> {
                 case: &Case::struck_by(strike),
                 from,
                 breadth: Breadth::Narrow,
-                depth: 1,
+                depth: self.aim.depth,
                 part: None,
             });
         }

@@ -9,7 +9,7 @@
 //!
 //! Where the model comes from: files are inodes and names are a list of their own, which reaches
 //! the disk in order; writes are torn at 512 bytes; the folder is synced where SQLite's unix layer
-//! does it. `tests/crash/sqlite.rs` holds it against what SQLite documents of each journal mode.
+//! does it. `tests/crash/calibration` holds it against what SQLite documents of each journal mode.
 
 mod audit;
 mod budget;

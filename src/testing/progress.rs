@@ -32,7 +32,7 @@ pub(crate) struct Found {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct State<'a> {
     pub(crate) image: &'a Image,
-    pub(crate) unsynced: (usize, usize),
+    pub(crate) unsynced: (usize, usize, u64),
     pub(crate) events: &'a [Event],
     pub(crate) depth: usize,
 }

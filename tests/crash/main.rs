@@ -1,9 +1,10 @@
 //! The crash kit: its own teeth, and the library's promises under it; and under real kills.
 
+mod calibration;
+mod hazards;
 #[cfg(unix)]
 mod kernel;
 mod kit;
 mod promises;
 mod report;
-mod sqlite;
 mod story;

@@ -67,8 +67,8 @@ pub(crate) struct Mode {
     pub(crate) create: bool,
     pub(crate) exclusive: bool,
     pub(crate) delete_on_close: bool,
-    /// A journal or a WAL: when it is new, its first sync is followed by one of the directory, as
-    /// SQLite's unix layer does it.
+    /// A journal or a WAL: its first sync after each opening that may make it is followed by one of
+    /// the directory, as SQLite's unix layer does it.
     pub(crate) journal: bool,
 }
 
@@ -139,14 +139,13 @@ impl Disk {
         let mut now = self.now();
         now.strike(Call::Open)?;
         let found = name.and_then(|name| now.names.get(name).copied());
-        let is_new = found.is_none();
         let file = match found {
             Some(_) if mode.exclusive => return Err(Refusal::NotFound),
             Some(file) => file,
             None if mode.create || name.is_none() => now.create(name),
             None => return Err(Refusal::NotFound),
         };
-        let sync_directory = mode.journal && is_new && name.is_some();
+        let sync_directory = mode.journal && mode.create && name.is_some();
         let number = now.number().0;
         let handle = Handle {
             file,

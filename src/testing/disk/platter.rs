@@ -177,6 +177,17 @@ impl Platter {
         (pieces, names)
     }
 
+    /// What tells two disks apart that look the same to processes: how much a power cut may still
+    /// lose, and what is on the disk of the files of which a failed sync has lost a part.
+    pub(crate) fn unsynced(&self) -> (usize, usize, u64) {
+        let (pieces, names) = self.at_stake(|_| true);
+        let mut hash = Xxh3::new();
+        for file in self.cached.keys() {
+            hash.update(self.synced(*file).unwrap_or_default());
+        }
+        (pieces, names, hash.digest())
+    }
+
     /// What a power cut at these machines leaves, when so much of what was at stake is lost.
     pub(crate) fn after(&self, is_cut: impl Fn(&str) -> bool, lost: &Lost) -> Image {
         let (mut names, mut files) = (self.names.clone(), self.files.clone());

@@ -64,9 +64,11 @@ async fn held_up(handle: &AsyncOutbox, meanwhile: impl FnOnce()) -> Result<(), E
 }
 
 /// How many commits the write-ahead log holds: frames that say how large the database is after
-/// them (<https://sqlite.org/fileformat2.html#walformat>).
+/// them, and have the salt of the header, so that they are not left from before the last checkpoint
+/// (<https://sqlite.org/fileformat2.html#walformat>).
 fn commits(database: &Path) -> usize {
     let log = std::fs::read(database.with_extension("db-wal")).unwrap();
     let page = u32::from_be_bytes(log[8..12].try_into().unwrap()) as usize;
-    log[32..].chunks(24 + page).filter(|frame| frame[4..8] != [0; 4]).count()
+    let is_commit = |frame: &&[u8]| frame[4..8] != [0; 4] && frame[8..16] == log[16..24];
+    log[32..].chunks(24 + page).filter(is_commit).count()
 }
