@@ -2,13 +2,15 @@
 
 use super::disk::{Fault, Lost, Op, Plan, Platter, Profile};
 use super::events::Event;
+use super::network::{Sky, Trouble, trace};
 use super::progress::Progress;
 use super::quiet::quietly;
 use super::states::{Crash, crashes_after};
-use super::verdict::{Loss, Strike, Verdict};
+use super::verdict::{Loss, Strike, Verdict, Weathered};
 use super::world::{Beginning, World};
 use std::error::Error as StdError;
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 /// What a step of a test fails with: any error, or a sentence.
@@ -58,6 +60,9 @@ pub struct CrashTest {
     recover: Step,
     invariants: Vec<(String, Step)>,
     must_reach: Vec<String>,
+    weather: Range<u64>,
+    troubles: Vec<Trouble>,
+    crashes: bool,
 }
 
 impl CrashTest {
@@ -74,6 +79,9 @@ impl CrashTest {
             recover: Box::new(|_| Ok(())),
             invariants: Vec::new(),
             must_reach: Vec::new(),
+            weather: 0..0,
+            troubles: Trouble::ALL.to_vec(),
+            crashes: true,
         }
     }
 
@@ -144,6 +152,28 @@ impl CrashTest {
         self
     }
 
+    /// Plays the scenario once more for each of these seeds, from what was given, in the weather of
+    /// the seed: things are lost between machines, delayed, doubled and overtaken, relays and
+    /// consumers are killed and opened again, clocks are set. Then the weather clears, what
+    /// recovers runs in the same world, and all must hold.
+    pub fn weather(mut self, seeds: Range<u64>) -> Self {
+        self.weather = seeds;
+        self
+    }
+
+    /// Only these kinds of trouble come with the weather: all, unless told otherwise. With none of
+    /// them everything arrives, once and in order, and takes its time.
+    pub fn troubles(mut self, troubles: impl IntoIterator<Item = Trouble>) -> Self {
+        self.troubles = troubles.into_iter().collect();
+        self
+    }
+
+    /// Tries no crash, and only what else is asked for.
+    pub fn without_crashes(mut self) -> Self {
+        self.crashes = false;
+        self
+    }
+
     /// Runs it, on all processors.
     pub fn run(self) -> Verdict {
         let (base, given) = match self.prepare() {
@@ -159,6 +189,9 @@ impl CrashTest {
             return Verdict::NotMeasured("threads of the scenario use the disk".into());
         }
         let record = world.disk().record();
+        if !self.crashes && self.weather.is_empty() && self.faults.is_empty() {
+            return Verdict::HarnessBroken("neither crashes nor faults nor weather".into());
+        }
         if !record.iter().any(|op| op.machine().is_some()) {
             return Verdict::HarnessBroken("the scenario writes nothing: nothing can crash".into());
         }
@@ -174,7 +207,11 @@ impl CrashTest {
                 threads.spawn(move || {
                     let past = Past { base, events: given, crashes: &[], strike: None };
                     let mine = |after: usize| after % workers == worker;
-                    test.explore(&past, record, mine, test.depth, progress);
+                    if test.crashes {
+                        test.explore(&past, record, mine, test.depth, progress);
+                    }
+                    let seeds = test.weather.clone().skip(worker).step_by(workers);
+                    seeds.for_each(|seed| test.weathers(&past, seed, progress));
                     test.strike(&past, |call| call % workers as u64 == worker as u64, progress);
                 });
             }
@@ -203,7 +240,41 @@ impl CrashTest {
     fn beginning(&self, disks: Platter, past: Vec<Event>, passed: Duration) -> Beginning {
         // A process that starts again draws other numbers.
         let seed = self.seed ^ past.len() as u64;
-        Beginning { profile: self.profile, disks, plan: Plan::default(), past, passed, seed }
+        Beginning { profile: self.profile, disks, plan: Plan::default(), past, passed, seed, sky: None }
+    }
+
+    /// The scenario in the weather of one seed; then it clears, and all must hold.
+    fn weathers(&self, past: &Past<'_>, seed: u64, progress: &Progress) {
+        if progress.has_seen_enough() {
+            return;
+        }
+        let sky = Some(Sky::of_seed(seed, &self.troubles, Duration::ZERO));
+        let usual = self.beginning(past.base.clone(), past.events.to_vec(), Duration::ZERO);
+        let world = World::new(Beginning { sky, seed: usual.seed ^ seed.rotate_left(32), ..usual });
+        let lost = |promise: &str, why| {
+            let weathered = Weathered { seed, events: world.events() };
+            progress.lost(Loss::in_weather(weathered, promise, why));
+        };
+        let came_through = || {
+            run(&self.scenario, &world).map_err(|why| ("it comes through the weather", why))?;
+            world.clear();
+            run(&self.recover, &world).map_err(|why| ("it starts again", why))?;
+            let late = world.network().carry_all(&world);
+            late.map_err(|why| ("what comes late finds its consumer", why.to_string()))
+        };
+        match came_through() {
+            Err((promise, why)) => lost(promise, why),
+            Ok(()) => {
+                for (name, holds) in &self.invariants {
+                    if let Err(why) = run(holds, &world) {
+                        lost(name, why);
+                    }
+                }
+            }
+        }
+        progress.weathered(seed, &world.network().seen(), trace(&world.disk().record()));
+        // Nobody looks at what they leave.
+        world.disk().while_dying(|| world.network().close());
     }
 
     /// Each fault at each call; what it leaves in the end must be as good as any crash.

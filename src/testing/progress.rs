@@ -2,11 +2,12 @@
 
 use super::disk::{Fault, Image, Op, Platter};
 use super::events::Event;
+use super::network::Seen;
 use super::states::{Crash, End};
 use super::verdict::{Counts, Loss, Story, Verdict};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// Nobody looks at more losses than so many: the simplest of them is told.
 const ENOUGH: usize = 200;
@@ -56,6 +57,17 @@ impl Progress {
         found.faults.insert(fault);
         found.counts.faults += 1;
         found.counts.failed_runs += u64::from(failed);
+    }
+
+    /// The scenario came through the weather of a seed, or did not.
+    pub(crate) fn weathered(&self, seed: u64, seen: &Seen, trace: u64) {
+        let mut found = self.found();
+        let counts = &mut found.counts;
+        counts.network_seeds += 1;
+        counts.network_events += seen.events;
+        counts.troubles.add_all(&seen.troubles);
+        // In whatever order the threads come to it.
+        counts.trace = counts.trace.wrapping_add(xxh3_64_with_seed(&trace.to_le_bytes(), seed));
     }
 
     pub(crate) fn lost(&self, loss: Loss) {

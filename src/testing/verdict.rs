@@ -1,12 +1,17 @@
 //! What a crash test says, and the story of what was lost.
 
 use super::disk::{Fault, Op, Platter};
+use super::events::Event;
+use super::network::Troubles;
 use super::states::{Crash, End};
 use std::fmt;
 use std::fmt::Write as _;
 
 /// So many steps before the crash are told.
 const TOLD: usize = 12;
+
+/// So many things that happened in a weather are told: all, of most.
+const TOLD_OF_WEATHER: usize = 200;
 
 /// What was tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +29,14 @@ pub struct Counts {
     pub fault_kinds: u64,
     /// Runs that failed of their fault.
     pub failed_runs: u64,
+    /// Runs in the weather of one seed each.
+    pub network_seeds: u64,
+    /// Things that arrived over the network in them, were lost, or found nobody.
+    pub network_events: u64,
+    /// How often each kind of trouble happened in them.
+    pub troubles: Troubles,
+    /// A hash of all that happened in them: two tests that differ nowhere have the same.
+    pub trace: u64,
     /// Promises broken.
     pub violations: u64,
 }
@@ -54,8 +67,16 @@ pub(crate) struct Strike {
 pub(crate) struct Loss {
     crashes: Vec<Crash>,
     strike: Option<Strike>,
+    weather: Option<Weathered>,
     promise: String,
     why: String,
+}
+
+/// The seed of a weather, and what was seen outside while it lasted.
+#[derive(Clone, Debug)]
+pub(crate) struct Weathered {
+    pub(crate) seed: u64,
+    pub(crate) events: Vec<Event>,
 }
 
 impl Loss {
@@ -65,7 +86,12 @@ impl Loss {
         promise: &str,
         why: String,
     ) -> Self {
-        Self { crashes: crashes.to_vec(), strike, promise: promise.into(), why }
+        let crashes = crashes.to_vec();
+        Self { crashes, strike, weather: None, promise: promise.into(), why }
+    }
+
+    pub(crate) fn in_weather(weather: Weathered, promise: &str, why: String) -> Self {
+        Self { weather: Some(weather), ..Self::new(&[], None, promise, why) }
     }
 
     /// Fewer crashes are simpler to think about, then fewer lost pieces, then earlier ones.
@@ -74,7 +100,8 @@ impl Loss {
             End::Kill => 0,
             End::PowerCut { lost, .. } => 1 + lost.pieces.len(),
         };
-        let first = self.crashes.first().map_or(0, |crash| crash.after);
+        let happened = self.weather.as_ref().map_or(0, |weather| weather.events.len());
+        let first = self.crashes.first().map_or(happened, |crash| crash.after);
         let lost = self.crashes.iter().map(lost).sum();
         (self.crashes.len(), self.strike.is_some(), lost, first)
     }
@@ -86,7 +113,7 @@ pub struct Story(String);
 
 impl Story {
     pub(crate) fn of(loss: Loss, (name, seed): (&str, u64), base: &Platter, record: &[Op]) -> Self {
-        let Loss { crashes, strike, promise, why } = loss;
+        let Loss { crashes, strike, weather, promise, why } = loss;
         let mut text = format!("LOST in {name} (seed {seed:#x}): {promise}\n  {why}\n");
         // Writing to a String does not fail.
         if let Some(Strike { fault, call }) = strike {
@@ -94,6 +121,13 @@ impl Story {
         }
         for crash in &crashes {
             let _ = writeln!(text, "  after step {}: {}", crash.after, crash.end);
+        }
+        if let Some(Weathered { seed, events }) = weather {
+            let after = seed + 1;
+            let _ = writeln!(text, "  weather seed {seed}: once more by .weather({seed}..{after})");
+            for event in &events[events.len().saturating_sub(TOLD_OF_WEATHER)..] {
+                let _ = writeln!(text, "         {event}");
+            }
         }
         if let (None, Some(first)) = (strike, crashes.first()) {
             tell(first, base, record, &mut text);
@@ -173,10 +207,12 @@ impl fmt::Display for Verdict {
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { states, recovery_states, faults, fault_kinds, violations, .. } = self;
+        let Self { network_seeds, network_events, .. } = self;
         write!(
             f,
             "{states} states ({recovery_states} of them left by crashes while starting again), \
-             {faults} faults of {fault_kinds} kinds, {violations} violations"
+             {faults} faults of {fault_kinds} kinds, {network_seeds} seeds of weather with \
+             {network_events} network events, {violations} violations"
         )
     }
 }

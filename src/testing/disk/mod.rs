@@ -90,7 +90,16 @@ impl Disk {
             plan,
             home: std::thread::current().id(),
             strangers: false,
+            dying: false,
         }))
+    }
+
+    /// Ends programs by ending what they hold, as a kill does it: their last wishes are not heard,
+    /// but their locks are free.
+    pub(crate) fn while_dying(&self, end: impl FnOnce()) {
+        self.now().dying = true;
+        end();
+        self.now().dying = false;
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {
@@ -163,6 +172,7 @@ impl Disk {
 
     pub(crate) fn delete(&self, name: &str, sync_directory: bool) -> Reply<()> {
         let mut now = self.now();
+        now.is_heard()?;
         now.strike(Call::Delete)?;
         let Some(file) = now.unlink(name) else { return Err(Refusal::NotFound) };
         now.forget_unnamed(file);
@@ -202,6 +212,7 @@ impl Disk {
 
     pub(crate) fn write(&self, handle: HandleNumber, at: u64, bytes: &[u8]) -> Reply<()> {
         let mut now = self.now();
+        now.is_heard()?;
         now.strike(Call::Write)?;
         let Some((file, machine)) = now.place(handle) else { return Err(Refusal::NotFound) };
         let content = now.files.entry(file).or_default();
@@ -212,6 +223,7 @@ impl Disk {
 
     pub(crate) fn truncate(&self, handle: HandleNumber, length: u64) -> Reply<()> {
         let mut now = self.now();
+        now.is_heard()?;
         now.strike(Call::Truncate)?;
         let Some((file, machine)) = now.place(handle) else { return Err(Refusal::NotFound) };
         let content = now.files.entry(file).or_default();
@@ -226,6 +238,7 @@ impl Disk {
 
     pub(crate) fn sync(&self, handle: HandleNumber) -> Reply<()> {
         let mut now = self.now();
+        now.is_heard()?;
         let Some((file, machine)) = now.place(handle) else { return Err(Refusal::NotFound) };
         match now.plan.strike(Call::Sync) {
             Strike::Refuse(fault) => {

@@ -20,6 +20,8 @@ pub(super) struct Now {
     pub(super) plan: Plan,
     pub(super) home: ThreadId,
     pub(super) strangers: bool,
+    /// Whoever calls is being killed.
+    pub(super) dying: bool,
 }
 
 #[derive(Debug)]
@@ -35,6 +37,11 @@ impl Now {
     pub(super) fn number(&mut self) -> FileNumber {
         self.next += 1;
         FileNumber(self.next)
+    }
+
+    /// Whoever is being killed changes nothing any more.
+    pub(super) fn is_heard(&self) -> Reply<()> {
+        if self.dying { Err(Refusal::NotFound) } else { Ok(()) }
     }
 
     pub(super) fn strike(&mut self, call: Call) -> Reply<()> {
