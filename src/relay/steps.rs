@@ -22,7 +22,7 @@ pub(crate) enum Stands {
     /// Nothing is left but what waits for a person.
     Idle,
     /// Another relay has the subscriptions: only its end brings work.
-    StandsBy,
+    Aside,
 }
 
 /// A relay that is stepped.
@@ -61,7 +61,7 @@ impl Stepped {
             return Ok(Stands::Busy);
         }
         if self.engine.is_idle_beside() {
-            return Ok(if self.engine.stands_by() { Stands::StandsBy } else { Stands::Idle });
+            return Ok(if self.engine.stands_by() { Stands::Aside } else { Stands::Idle });
         }
         let next = if hurries {
             self.engine.hurry();

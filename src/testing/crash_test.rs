@@ -240,7 +240,15 @@ impl CrashTest {
     fn beginning(&self, disks: Platter, past: Vec<Event>, passed: Duration) -> Beginning {
         // A process that starts again draws other numbers.
         let seed = self.seed ^ past.len() as u64;
-        Beginning { profile: self.profile, disks, plan: Plan::default(), past, passed, seed, sky: None }
+        Beginning {
+            profile: self.profile,
+            disks,
+            plan: Plan::default(),
+            past,
+            passed,
+            seed,
+            sky: None,
+        }
     }
 
     /// The scenario in the weather of one seed; then it clears, and all must hold.

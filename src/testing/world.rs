@@ -197,7 +197,7 @@ impl World {
                 Stands::Busy => continue,
                 Stands::Idle => return relay.finish(),
                 Stands::Until(moment) => Some(moment),
-                Stands::Waiting | Stands::StandsBy => None,
+                Stands::Waiting | Stands::Aside => None,
             };
             let Some(next) = moment.into_iter().chain(network.next_due()).min() else { break };
             clock.move_to(next);

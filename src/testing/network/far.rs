@@ -24,7 +24,10 @@ pub(crate) struct Far {
 enum Kind {
     /// One that is open, and cannot be opened again.
     Open(Box<Inbox>),
-    Inbox { open: Box<Open>, inbox: Option<Box<Inbox>> },
+    Inbox {
+        open: Box<Open>,
+        inbox: Option<Box<Inbox>>,
+    },
     Function(Box<Call>),
 }
 

@@ -216,15 +216,21 @@ impl Network {
 impl State {
     /// Something sets out; where the weather is foul it decides what becomes of it.
     fn send(&mut self, now: Duration, route: &Route, direction: Direction, packet: Packet) {
-        let Some(sky) = self.sky.as_mut().filter(|sky| sky.is_foul(now)) else {
+        let Some(sky) = &mut self.sky else {
             return self.push(now, route, direction, packet, false);
         };
+        let is_foul = sky.is_foul(now);
         let Sky { weather, dice, .. } = sky;
         let way = self.ways.entry((route.clone(), direction)).or_default();
+        if !is_foul {
+            let due = way.arrival(now, weather.in_order);
+            return self.push(due, route, direction, packet, false);
+        }
         let (fate, trouble) = if way.is_closed(weather, now, dice) {
             (Fate::Lost, Trouble::OneWay)
         } else {
-            let lost = if direction == Direction::There { Trouble::Lost } else { Trouble::LostAnswer };
+            let lost =
+                if direction == Direction::There { Trouble::Lost } else { Trouble::LostAnswer };
             (weather.fate(direction, dice), lost)
         };
         let mut arrival = |time| way.arrival(now + time, weather.in_order);

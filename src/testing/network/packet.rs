@@ -48,11 +48,7 @@ impl Asking {
 }
 
 impl Asked {
-    pub(crate) fn new(
-        settler: Settler,
-        subscription: SubscriptionId,
-        deadline: Duration,
-    ) -> Self {
+    pub(crate) fn new(settler: Settler, subscription: SubscriptionId, deadline: Duration) -> Self {
         Self { settler, subscription, deadline }
     }
 
@@ -111,9 +107,11 @@ impl Packet {
         for event in said {
             match event {
                 Event::Answers(answers) => {
-                    packets.extend(answers.into_iter().map(|Answer { ticket, outcome, .. }| {
-                        Self::Outcome(ticket, outcome, asked.clone())
-                    }));
+                    packets.extend(answers.into_iter().map(
+                        |Answer { ticket, outcome, .. }| {
+                            Self::Outcome(ticket, outcome, asked.clone())
+                        },
+                    ));
                 }
                 Event::Confirmed(..) => packets.push(Self::Confirmed(asked.clone())),
                 Event::Fenced(_) => packets.push(Self::Fenced(asked.clone())),
@@ -133,9 +131,7 @@ fn outcome_again(outcome: &Outcome) -> Outcome {
     match outcome {
         Outcome::Applied(applied) => Outcome::Applied(applied.clone()),
         Outcome::Failed(failure) => Outcome::Failed(failure.again()),
-        Outcome::Refused { reason, detail } => {
-            Outcome::Refused { reason, detail: detail.clone() }
-        }
+        Outcome::Refused { reason, detail } => Outcome::Refused { reason, detail: detail.clone() },
         Outcome::Blocked => Outcome::Blocked,
         Outcome::Unknown => Outcome::Unknown,
     }

@@ -180,7 +180,7 @@ impl<'a> Together<'a> {
         relay.wakes = match relay.stands {
             Stands::Busy => Some(world.clock().passed()),
             Stands::Until(moment) => Some(moment),
-            Stands::Waiting | Stands::Idle | Stands::StandsBy => None,
+            Stands::Waiting | Stands::Idle | Stands::Aside => None,
         };
         Ok(())
     }
@@ -189,7 +189,7 @@ impl<'a> Together<'a> {
     fn stir(&mut self) {
         let now = self.world.clock().passed();
         for relay in &mut self.relays {
-            if relay.stepped.is_some() && relay.stands != Stands::StandsBy {
+            if relay.stepped.is_some() && relay.stands != Stands::Aside {
                 let notices = now + self.world.network().pause();
                 relay.wakes = Some(relay.wakes.map_or(notices, |wakes| wakes.min(notices)));
             }
@@ -210,7 +210,7 @@ impl<'a> Together<'a> {
         network.count(Trouble::KilledRelay);
         let now = self.world.clock().passed();
         self.relays[number].wakes = Some(now + away);
-        let standing_by = self.relays.iter_mut().filter(|relay| relay.stands == Stands::StandsBy);
+        let standing_by = self.relays.iter_mut().filter(|relay| relay.stands == Stands::Aside);
         standing_by.for_each(|relay| {
             let looks = now + STANDBY + network.pause();
             relay.wakes = Some(relay.wakes.map_or(looks, |wakes| wakes.min(looks)));
@@ -221,7 +221,7 @@ impl<'a> Together<'a> {
     fn rests(&self) -> bool {
         let is_done = |program: &Program<'_>| program.wakes.is_none();
         let rests = |relay: &Running<'_>| {
-            relay.wakes.is_none() && matches!(relay.stands, Stands::Idle | Stands::StandsBy)
+            relay.wakes.is_none() && matches!(relay.stands, Stands::Idle | Stands::Aside)
         };
         self.programs.iter().all(is_done) && self.relays.iter().all(rests)
     }

@@ -162,9 +162,9 @@ fn relays<'a>(
 /// gives up what nobody wants any more.
 fn recover(w: &World, system: System) -> Result<(), Failed> {
     let depots = depots(w, system, true)?;
+    let mut operator = Operator::open(w.database(SHOP))?;
     loop {
         relays(w, system, &depots).run()?;
-        let mut operator = Operator::open(w.database(SHOP))?;
         let mut left = 0;
         for depot in system.depots {
             let mut letters = operator.dead_letters(depot)?;
@@ -192,9 +192,8 @@ fn took_effect(depot: &str, sold: &[i64], parcels: &[i64]) {
     let missing = sold.iter().find(|sale| kind(**sale) != Kind::Fresh && !each.contains(sale));
     assert!(missing.is_none(), "{depot} misses {missing:?}: {parcels:?}");
     for customer in 0..2 {
-        let keyed = |sale: &&i64| {
-            matches!(kind(**sale), Kind::Keyed | Kind::Bad) && **sale % 2 == customer
-        };
+        let keyed =
+            |sale: &&i64| matches!(kind(**sale), Kind::Keyed | Kind::Bad) && **sale % 2 == customer;
         let theirs: Vec<_> = parcels.iter().filter(keyed).collect();
         assert!(theirs.is_sorted(), "{depot} has customer {customer} as {theirs:?}");
     }

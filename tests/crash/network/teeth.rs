@@ -12,7 +12,8 @@ fn forgetful(w: &World, envelope: &Envelope) -> Result<(), Failure> {
 
 fn deliver(w: &World) -> Result<(), Failed> {
     let depot = w.function("depot", forgetful);
-    let open = |w: &World| Ok(Relay::open(w.database("shop/shop.db"))?.deliver_to(depot.link("shop")));
+    let open =
+        |w: &World| Ok(Relay::open(w.database("shop/shop.db"))?.deliver_to(depot.link("shop")));
     w.together().relay(open).run()
 }
 
