@@ -193,7 +193,12 @@ impl Engine {
     }
 
     fn next(&self, now: Moment) -> Next {
-        let wakes = self.served.iter().filter_map(|served| served.wakes_at(now));
+        self.next_of(now, |_| true)
+    }
+
+    fn next_of(&self, now: Moment, counts: impl Fn(&Served) -> bool) -> Next {
+        let served = self.served.iter().filter(|served| counts(served));
+        let wakes = served.filter_map(|served| served.wakes_at(now));
         let prunes = self.open.as_ref().and_then(|open| open.pruning.wakes_at(now));
         let due = self.open.as_ref().and_then(|open| open.next_due_ms);
         let due = due.map(|due| now.tick.saturating_add(due.saturating_sub(now.wall_ms).max(0)));
@@ -257,21 +262,50 @@ impl Engine {
     }
 
     fn is_idle(&self) -> bool {
+        self.is_idle_but(|_| false)
+    }
+
+    fn is_idle_but(&self, counts_as_idle: impl Fn(&Served) -> bool) -> bool {
         let idle = |served: &Served| match &served.phase {
             Phase::Running { lane, .. } => lane.is_idle(),
             Phase::Resting { .. } | Phase::Halted(_) => true,
-            _ => false,
+            _ => counts_as_idle(served),
         };
         let now = self.now();
         let done = |open: &Open| open.next_due_ms.is_none() && !open.pruning.is_due(now);
         self.open.as_ref().is_some_and(done) && self.served.iter().all(idle)
     }
 
-    fn hurry(&mut self) {
+    pub(super) fn hurry(&mut self) {
         let now = self.now();
         for lane in self.served.iter_mut().filter_map(Served::lane_mut) {
             lane.hurry(now);
         }
+    }
+
+    /// Whether it would be idle if nothing came of standing by.
+    #[cfg(feature = "testing")]
+    pub(super) fn is_idle_beside(&self) -> bool {
+        self.is_idle_but(stands_by)
+    }
+
+    /// Whether another relay has one of the subscriptions.
+    #[cfg(feature = "testing")]
+    pub(super) fn stands_by(&self) -> bool {
+        self.served.iter().any(stands_by)
+    }
+
+    /// What is to be done next, but for looking whether another relay has let go.
+    #[cfg(feature = "testing")]
+    pub(super) fn next_beside(&self) -> Next {
+        self.next_of(self.now(), |served| !stands_by(served))
+    }
+
+    /// How long the subscription that waits longest waits for an answer.
+    #[cfg(feature = "testing")]
+    pub(super) fn patience_ms(&self) -> i64 {
+        let patience = |served: &Served| served.subscription.settings(true).ack_timeout_ms;
+        self.served.iter().map(patience).max().unwrap_or(0)
     }
 
     /// Notes that the subscriptions were closed in good order, and lets them go. One that is halted
@@ -311,6 +345,11 @@ fn close(connection: &mut Connection, served: &Served) -> Result<()> {
         }
         _ => Ok(()),
     })
+}
+
+#[cfg(feature = "testing")]
+fn stands_by(served: &Served) -> bool {
+    matches!(served.phase, Phase::Standby { .. })
 }
 
 fn running(served: &mut Served) -> Option<&mut Lane> {

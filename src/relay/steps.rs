@@ -21,6 +21,8 @@ pub(crate) enum Stands {
     Waiting,
     /// Nothing is left but what waits for a person.
     Idle,
+    /// Another relay has the subscriptions: only its end brings work.
+    Aside,
 }
 
 /// A relay that is stepped.
@@ -28,13 +30,16 @@ pub(crate) struct Stepped {
     engine: Engine,
     heard: Heard,
     sinks: Vec<Sink>,
+    patience: Duration,
 }
 
 impl Stepped {
     pub(crate) fn new(relay: Relay) -> Self {
         let heard = Heard::default();
         let sinks = (0..relay.engine.served()).map(|index| sink(&heard, index)).collect();
-        Self { engine: relay.engine, heard, sinks }
+        let patience_ms = u64::try_from(relay.engine.patience_ms()).unwrap_or(u64::MAX);
+        let patience = Duration::from_millis(patience_ms);
+        Self { engine: relay.engine, heard, sinks, patience }
     }
 
     /// Hears what was answered, and takes one step.
@@ -44,13 +49,40 @@ impl Stepped {
         if self.engine.is_done()? {
             return Ok(Stands::Idle);
         }
+        Ok(stands(next))
+    }
+
+    /// The same beside other relays: standing by is rest. Without hurry it tells only with the next
+    /// message or after a while what is settled, as a service does.
+    pub(crate) fn step_beside(&mut self, hurries: bool) -> Result<Stands> {
+        self.hear();
+        let next = self.engine.step(&self.sinks)?;
+        if self.engine.notice()? || next == Next::Now {
+            return Ok(Stands::Busy);
+        }
+        if self.engine.is_idle_beside() {
+            return Ok(if self.engine.stands_by() { Stands::Aside } else { Stands::Idle });
+        }
+        let next = if hurries {
+            self.engine.hurry();
+            self.engine.step(&self.sinks)?
+        } else {
+            next
+        };
         Ok(match next {
-            Next::Now => Stands::Busy,
-            Next::At(tick) => {
-                Stands::Until(Duration::from_millis(u64::try_from(tick).unwrap_or(0)))
-            }
-            Next::Event => Stands::Waiting,
+            Next::At(_) if self.engine.stands_by() => stands(self.engine.next_beside()),
+            next => stands(next),
         })
+    }
+
+    /// Whether there is something it has not heard.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.heard.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// How long it waits for an answer.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Claims nothing more, writes what is known, and lets go.
@@ -67,6 +99,14 @@ impl Stepped {
             let Some((served, event)) = event else { return };
             self.engine.heard(served, event);
         }
+    }
+}
+
+fn stands(next: Next) -> Stands {
+    match next {
+        Next::Now => Stands::Busy,
+        Next::At(tick) => Stands::Until(Duration::from_millis(u64::try_from(tick).unwrap_or(0))),
+        Next::Event => Stands::Waiting,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::id::{Fingerprint, Incarnation, MessageId, Seq, StoreId, SubscriptionI
 use crate::message::Envelope;
 use crate::watermark::Ranges;
 use rusqlite::{Connection, params};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 pub(super) const OPENED: &str = "UPDATE inbox_store SET openings = openings + 1 WHERE one = 1";
 pub(super) const FIND: &str = "SELECT source, epoch, nonce, high FROM inbox_source \
@@ -150,8 +150,8 @@ pub(crate) fn settle(
     for (first, last) in after.difference(before).iter() {
         run(connection, PRUNE, [source, first, last], what)?;
     }
-    let old: HashMap<Seq, Seq> = before.iter().collect();
-    let new: HashMap<Seq, Seq> = after.iter().collect();
+    let old: BTreeMap<Seq, Seq> = before.iter().collect();
+    let new: BTreeMap<Seq, Seq> = after.iter().collect();
     for first in old.keys().filter(|first| !new.contains_key(first)) {
         run(connection, FORGET_RANGE, [source, *first], what)?;
     }

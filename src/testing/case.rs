@@ -1,6 +1,7 @@
 //! One case of a test: which fault strikes, and which crashes follow, in words that can be read
 //! back.
 //!
+//! `weather 4711` is the weather of a seed.
 //! `Sync#3 @57 cut shop+depot lost 1-4,9 names 0 @12 kill` is a sync that fails, the fourth of
 //! them; then a power cut at two machines after step 57, which loses five pieces and all names; and
 //! while it starts again all processes are killed after step 12.
@@ -13,13 +14,19 @@ use std::str::{FromStr, SplitWhitespace};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Case {
+    /// In the weather of this seed.
+    pub(crate) weather: Option<u64>,
     pub(crate) strike: Option<Strike>,
     pub(crate) crashes: Vec<Crash>,
 }
 
 impl Case {
     pub(crate) fn struck_by(strike: Strike) -> Self {
-        Self { strike: Some(strike), crashes: Vec::new() }
+        Self { strike: Some(strike), ..Self::default() }
+    }
+
+    pub(crate) fn in_weather(seed: u64) -> Self {
+        Self { weather: Some(seed), ..Self::default() }
     }
 
     /// The same, and then this crash.
@@ -45,6 +52,7 @@ impl Case {
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut words = Vec::new();
+        words.extend(self.weather.map(|seed| format!("weather {seed}")));
         if let Some(Strike { fault, call }) = self.strike {
             words.push(format!("{fault:?}#{call}"));
         }
@@ -77,6 +85,8 @@ impl FromStr for Case {
             if let Some((fault, call)) = word.split_once('#') {
                 let fault = Fault::named(fault).ok_or(format!("there is no fault {fault}"))?;
                 case.strike = Some(Strike { fault, call: number(call)? });
+            } else if word == "weather" {
+                case.weather = Some(number(next(&mut words)?)?);
             } else if let Some(after) = word.strip_prefix('@') {
                 let end = match next(&mut words)? {
                     "kill" => End::Kill,
@@ -145,6 +155,7 @@ mod tests {
     fn a_case_is_read_as_it_is_written() -> Result<(), String> {
         for text in [
             "@0 kill",
+            "weather 4711",
             "@57 cut shop",
             "Sync#3 @57 cut depot+shop lost 1-4,9 names 0 @12 kill",
             "Memory#1001 @5 cut shop lost 0,2,4-5",

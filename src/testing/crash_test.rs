@@ -6,8 +6,9 @@ use super::certificate::Certificate;
 use super::disk::{Fault, Op, Profile};
 use super::explore::{Aim, Explorer, Layer};
 use super::memory;
+use super::network::Trouble;
 use super::progress::{ENOUGH, Progress};
-use super::retrace::retrace;
+use super::retrace::Tracer;
 use super::script::{Broken, Failed, Script, Start};
 use super::shrink::simplest;
 use super::story::Story;
@@ -15,6 +16,7 @@ use super::ticker;
 use super::verdict::{Counts, Verdict};
 use super::world::World;
 use crate::mistake::Mistake;
+use std::ops::Range;
 use std::sync::mpsc;
 use std::time::Duration;
 use std::{env, fmt, thread};
@@ -68,7 +70,15 @@ impl CrashTest {
         Self {
             name: name.into(),
             script: Script::new(),
-            aim: Aim { depth: 1, killed_first: false, faults: Vec::new(), layer: None },
+            aim: Aim {
+                depth: 1,
+                killed_first: false,
+                faults: Vec::new(),
+                crashes: true,
+                weather: 0..0,
+                troubles: Trouble::ALL.to_vec(),
+                layer: None,
+            },
             must_reach: Vec::new(),
             budget: None,
             replay: None,
@@ -157,6 +167,28 @@ impl CrashTest {
         self
     }
 
+    /// Plays the scenario once more for each of these seeds, from what was given, in the weather of
+    /// the seed: things are lost between machines, delayed, doubled and overtaken, relays and
+    /// consumers are killed and opened again, clocks are set. Then the weather clears, what
+    /// recovers runs in the same world, and all must hold.
+    pub fn weather(mut self, seeds: Range<u64>) -> Self {
+        self.aim.weather = seeds;
+        self
+    }
+
+    /// Only these kinds of trouble come with the weather: all, unless told otherwise. With none of
+    /// them everything arrives, once and in order, and takes its time.
+    pub fn troubles(mut self, troubles: impl IntoIterator<Item = Trouble>) -> Self {
+        self.aim.troubles = troubles.into_iter().collect();
+        self
+    }
+
+    /// Tries no crash, and only what else is asked for.
+    pub fn without_crashes(mut self) -> Self {
+        self.aim.crashes = false;
+        self
+    }
+
     /// Lets the library make a mistake, in the scenario and while it starts again.
     #[doc(hidden)]
     pub fn mistake(mut self, mistake: Mistake) -> Self {
@@ -227,6 +259,9 @@ impl CrashTest {
 
     /// Whether the record can tell anything.
     fn check(&self, record: &[Op]) -> Result<(), String> {
+        if !self.aim.crashes && self.aim.weather.is_empty() && self.aim.faults.is_empty() {
+            return Err("neither crashes nor faults nor weather".into());
+        }
         if !record.iter().any(|op| op.machine().is_some()) {
             return Err("the scenario writes nothing: nothing can crash".into());
         }
@@ -268,21 +303,25 @@ impl CrashTest {
 
     /// Looks for the simplest case like this one, and tells it.
     fn lost(&self, start: &Start, case: &Case, broken: &Broken, made: Certificate) -> Verdict {
-        let Some(trail) = retrace(&self.script, start, case, None) else {
+        let Some(trail) = self.tracer(start).retrace(case, None) else {
             return Verdict::NotMeasured(format!("{case} was lost, and cannot be seen again"));
         };
         if !trail.broken.iter().any(|again| again.promise == broken.promise) {
             let why = format!("{broken:?} after {case}, and not the second time");
             return Verdict::NotMeasured(why);
         }
-        let trail = simplest(&self.script, start, trail, &broken.promise);
+        let trail = simplest(&self.tracer(start), trail, &broken.promise);
         let is_it = |again: &&Broken| again.promise == broken.promise;
         let broken = trail.broken.iter().find(is_it).unwrap_or(broken);
         Verdict::Lost(Box::new(Story::of(&self.name, &trail, broken)), Box::new(made))
     }
 
+    fn tracer<'a>(&'a self, start: &'a Start) -> Tracer<'a> {
+        Tracer { script: &self.script, start, troubles: &self.aim.troubles }
+    }
+
     fn replay_case(&self, start: &Start, case: &Case) -> Result<Verdict, String> {
-        let trail = retrace(&self.script, start, case, None);
+        let trail = self.tracer(start).retrace(case, None);
         let trail = trail.ok_or("the case says more steps than there are")?;
         let counts = Counts { crashes: 1, states: 1, ..Counts::default() };
         Ok(match trail.broken.first() {

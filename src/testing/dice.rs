@@ -23,4 +23,14 @@ impl Dice {
     pub(crate) fn roll(&mut self, below: u64) -> u64 {
         self.next() % below.max(1)
     }
+
+    /// A place in a row of so many.
+    pub(crate) fn below(&mut self, count: usize) -> usize {
+        usize::try_from(self.roll(count as u64)).unwrap_or(0)
+    }
+
+    /// One of these.
+    pub(crate) fn pick<T: Copy, const N: usize>(&mut self, of: [T; N]) -> T {
+        of[self.below(N)]
+    }
 }

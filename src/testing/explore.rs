@@ -3,9 +3,11 @@
 use super::budget::{Budget, Part};
 use super::case::Case;
 use super::disk::{Fault, Op, Strike};
+use super::network::Trouble;
 use super::progress::{Progress, State};
 use super::script::{Calls, Script, Start};
 use super::states::{Breadth, Crash, Crashes, End};
+use std::ops::Range;
 
 /// At most so many of SQLite's allocations are refused, each in a run of its own.
 const ALLOCATIONS: u64 = 1_000;
@@ -17,6 +19,11 @@ pub(crate) struct Aim {
     /// The first crash is a kill.
     pub(crate) killed_first: bool,
     pub(crate) faults: Vec<Fault>,
+    /// Whether crashes are tried at all.
+    pub(crate) crashes: bool,
+    /// Seeds of weather.
+    pub(crate) weather: Range<u64>,
+    pub(crate) troubles: Vec<Trouble>,
     /// Only this, of all that may happen.
     pub(crate) layer: Option<Layer>,
 }
@@ -33,6 +40,8 @@ pub enum Layer {
     PowerCut,
     /// A call fails.
     Fault,
+    /// The network, the programs and the clocks have weather.
+    Network,
 }
 
 impl Aim {
@@ -42,7 +51,7 @@ impl Aim {
             return false;
         }
         match self.layer {
-            None | Some(Layer::Fault) => true,
+            None | Some(Layer::Fault | Layer::Network) => true,
             Some(Layer::Plain) => is_last && crash.end == End::Kill,
             Some(Layer::Kill) => crash.end == End::Kill,
             Some(Layer::PowerCut) => crash.end != End::Kill,
@@ -87,11 +96,14 @@ impl Explorer<'_> {
                 depth: self.aim.depth,
                 part: Some(part),
             };
-            if self.aim.layer != Some(Layer::Fault) {
+            if self.aim.crashes && !matches!(self.aim.layer, Some(Layer::Fault | Layer::Network)) {
                 self.crashes(whole);
             }
             if matches!(self.aim.layer, None | Some(Layer::Fault)) {
                 self.strikes(part);
+            }
+            if matches!(self.aim.layer, None | Some(Layer::Network)) {
+                self.weathers(part);
             }
             if self.is_over() {
                 return;
@@ -192,6 +204,20 @@ impl Explorer<'_> {
                 depth: self.aim.depth,
                 part: None,
             });
+        }
+    }
+
+    /// The scenario in the weather of each seed.
+    fn weathers(&self, part: Part) {
+        for seed in self.aim.weather.clone().filter(|seed| part.has(*seed)) {
+            if self.is_over() {
+                return;
+            }
+            let weathered = self.script.weather(self.start, seed, &self.aim.troubles);
+            self.progress.weathered(seed, &weathered);
+            for broken in weathered.broken {
+                self.progress.lost(&Case::in_weather(seed), broken);
+            }
         }
     }
 

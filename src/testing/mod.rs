@@ -21,8 +21,8 @@ mod disk;
 mod events;
 mod explore;
 mod external;
-mod link;
 mod memory;
+mod network;
 mod opened;
 mod points;
 mod progress;
@@ -47,7 +47,7 @@ pub use disk::{Fault, Profile};
 #[doc(hidden)]
 pub use explore::Layer;
 pub use external::External;
-pub use link::Link;
+pub use network::{Consumer, Link, Together, Trouble, Troubles};
 pub use points::passed;
 pub use script::Failed;
 pub use story::Story;

@@ -3,12 +3,12 @@
 use super::case::Case;
 use super::disk::{Fault, Image};
 use super::events::Event;
-use super::script::Broken;
+use super::script::{Broken, Weathered};
 use super::states::{Crash, End};
 use super::verdict::Counts;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// Nobody looks at more losses than so many: the simplest of them is told.
 pub(crate) const ENOUGH: usize = 64;
@@ -72,6 +72,18 @@ impl Progress {
         found.counts.fault_kinds = found.faults.len() as u64;
         found.counts.faults += 1;
         found.counts.failed_runs += u64::from(failed);
+    }
+
+    /// The scenario came through the weather of a seed, or did not.
+    pub(crate) fn weathered(&self, seed: u64, weathered: &Weathered) {
+        let mut found = self.found();
+        let counts = &mut found.counts;
+        counts.network_seeds += 1;
+        counts.network_events += weathered.seen.events;
+        counts.troubles.add_all(&weathered.seen.troubles);
+        // In whatever order the threads come to it.
+        let trace = xxh3_64_with_seed(&weathered.trace.to_le_bytes(), seed);
+        counts.trace = counts.trace.wrapping_add(trace);
     }
 
     pub(crate) fn lost(&self, case: &Case, broken: Broken) {

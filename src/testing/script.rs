@@ -4,6 +4,7 @@ use super::audit;
 use super::disk::{Call, Fault, Op, Plan, Platter, Profile, Strike};
 use super::events::Event;
 use super::memory;
+use super::network::{Seen, Sky, Trouble, trace};
 use super::points::within;
 use super::quiet::quietly;
 use super::world::{Beginning, World};
@@ -70,6 +71,14 @@ impl Broken {
     }
 }
 
+/// A scenario that ran in the weather of a seed, and what did not hold then.
+pub(crate) struct Weathered {
+    pub(crate) record: Vec<Op>,
+    pub(crate) broken: Vec<Broken>,
+    pub(crate) seen: Seen,
+    pub(crate) trace: u64,
+}
+
 /// Programs that started again, and what did not hold then.
 pub(crate) struct Restarted {
     pub(crate) record: Vec<Op>,
@@ -133,21 +142,58 @@ impl Script {
             broken.push(Broken { promise: STARTS.into(), why });
             return Restarted { record, broken };
         }
+        self.look(&world, &mut broken);
+        Restarted { record, broken }
+    }
+
+    /// Looks at everything that must hold.
+    fn look(&self, world: &World, broken: &mut Vec<Broken>) {
         let mut expect = |promise: &str, held: Result<(), String>| {
             broken.extend(held.err().map(|why| Broken { promise: promise.into(), why }));
         };
         for (name, holds) in &self.invariants {
-            expect(name, run(holds, &world, None));
+            expect(name, run(holds, world, None));
         }
         if self.audits {
-            expect(audit::WHOLE, run(audit::whole, &world, None));
+            expect(audit::WHOLE, run(audit::whole, world, None));
         }
-        Restarted { record, broken }
+    }
+
+    /// The scenario in the weather of one seed; then it clears, and all must hold.
+    pub(crate) fn weather(&self, start: &Start, seed: u64, troubles: &[Trouble]) -> Weathered {
+        let sky = Sky::of_seed(seed, troubles, Duration::ZERO);
+        let usual = self.beginning(start, None);
+        let seeded = usual.seed ^ seed.rotate_left(32);
+        let world = World::new(Beginning { sky: Some(sky), seed: seeded, ..usual });
+        let mut broken = Vec::new();
+        if let Err((promise, why)) = self.come_through(&world) {
+            broken.push(Broken { promise: promise.into(), why });
+        } else {
+            self.look(&world, &mut broken);
+        }
+        let record = world.disk().record();
+        let seen = world.network().seen();
+        // Nobody looks at what they leave.
+        world.disk().while_dying(|| world.network().close());
+        Weathered { broken, seen, trace: trace(&record), record }
+    }
+
+    fn come_through(&self, world: &World) -> Result<(), (&'static str, String)> {
+        let ran = run(&self.scenario, world, self.mistake);
+        ran.map_err(|why| ("it comes through the weather", why))?;
+        world.clear();
+        run(&self.recover, world, self.mistake).map_err(|why| (STARTS, why))?;
+        let late = run(|w| w.network().carry_all(w), world, self.mistake);
+        late.map_err(|why| ("what comes late finds its consumer", why))
     }
 
     fn world(&self, start: &Start, strike: Option<Strike>) -> World {
+        World::new(self.beginning(start, strike))
+    }
+
+    fn beginning(&self, start: &Start, strike: Option<Strike>) -> Beginning {
         let Start { disks, events, crashes } = start.clone();
-        World::new(Beginning {
+        Beginning {
             profile: self.profile,
             disks,
             plan: Plan::new(strike.filter(|strike| strike.fault != Fault::Memory)),
@@ -155,7 +201,8 @@ impl Script {
             seed: self.seed ^ events.len() as u64,
             past: events,
             passed: UNTIL_RESTART * u32::try_from(crashes).unwrap_or(u32::MAX),
-        })
+            sky: None,
+        }
     }
 }
 

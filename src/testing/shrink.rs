@@ -2,33 +2,26 @@
 
 use super::case::Case;
 use super::disk::Lost;
-use super::retrace::{Leg, Trail, retrace};
-use super::script::{Script, Start};
+use super::retrace::{Leg, Tracer, Trail};
 use super::states::{Breadth, Crash, Crashes, End};
 
 /// So many cases are tried to find a simpler one.
 const TRIES: usize = 500;
 
 /// The simplest case found that breaks the same promise.
-pub(crate) fn simplest(script: &Script, start: &Start, found: Trail, promise: &str) -> Trail {
+pub(crate) fn simplest(tracer: &Tracer<'_>, found: Trail, promise: &str) -> Trail {
     let mut tries = TRIES;
     let mut simplest = found;
-    while let Some(simpler) = simpler(script, start, &simplest, promise, &mut tries) {
+    while let Some(simpler) = simpler(tracer, &simplest, promise, &mut tries) {
         simplest = simpler;
     }
     simplest
 }
 
-fn simpler(
-    script: &Script,
-    start: &Start,
-    than: &Trail,
-    promise: &str,
-    tries: &mut usize,
-) -> Option<Trail> {
-    for case in candidates(than, script.seed) {
+fn simpler(tracer: &Tracer<'_>, than: &Trail, promise: &str, tries: &mut usize) -> Option<Trail> {
+    for case in candidates(than, tracer.script.seed) {
         *tries = tries.checked_sub(1)?;
-        let Some(trail) = retrace(script, start, &case, Some(than)) else { continue };
+        let Some(trail) = tracer.retrace(&case, Some(than)) else { continue };
         if trail.broken.iter().any(|broken| broken.promise == promise) {
             return Some(trail);
         }

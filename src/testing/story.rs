@@ -11,6 +11,8 @@ use std::fmt::Write as _;
 
 /// So many rows before a crash are told, and of what started again after it.
 const ROWS: usize = 16;
+/// And of a run in weather.
+const ROWS_IN_WEATHER: usize = 120;
 /// So many lost pieces are told one by one.
 const PIECES: usize = 8;
 
@@ -36,8 +38,9 @@ impl Story {
             tell_lost(crash, leg, &mut page);
             let _ = writeln!(page, "\n  and it starts again:");
         }
+        let rows = if trail.case.weather.is_some() { ROWS_IN_WEATHER } else { ROWS };
         if let Some(last) = trail.legs.last() {
-            timeline::tell(last, last.record.len(), ROWS, &mut page);
+            timeline::tell(last, last.record.len(), rows, &mut page);
         }
         let _ = writeln!(page, "\n  again:  {}", again(name, &case));
         Self { case, page }

@@ -2,8 +2,8 @@
 
 use super::dice::Dice;
 use crate::clock::{Clock, Entropy, Now};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// When every world begins: some day of 2026, milliseconds since 1970.
@@ -39,6 +39,37 @@ impl Clock for ManualClock {
         let tick = self.passed();
         let since = i64::try_from(tick.as_millis()).unwrap_or(i64::MAX);
         Now { wall_ms: BEGINNING_MS.saturating_add(since), tick }
+    }
+}
+
+/// The clock of one machine: time passes as in the world, and its wall may be wrong.
+#[derive(Debug)]
+pub(crate) struct MachineClock {
+    world: Arc<ManualClock>,
+    off_ms: AtomicI64,
+}
+
+impl MachineClock {
+    pub(crate) fn new(world: Arc<ManualClock>, off_ms: i64) -> Self {
+        Self { world, off_ms: AtomicI64::new(off_ms) }
+    }
+
+    /// Somebody sets it.
+    pub(crate) fn jump(&self, by_ms: i64) {
+        self.off_ms.fetch_add(by_ms, Ordering::Relaxed);
+    }
+
+    /// Somebody sets it right.
+    pub(crate) fn correct(&self) {
+        self.off_ms.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Clock for MachineClock {
+    fn now(&self) -> Now {
+        let now = self.world.now();
+        let off_ms = self.off_ms.load(Ordering::Relaxed);
+        Now { wall_ms: now.wall_ms.saturating_add(off_ms), ..now }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a crash test says.
 
 use super::certificate::Certificate;
+use super::network::Troubles;
 use super::story::Story;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -28,6 +29,14 @@ pub struct Counts {
     pub fault_kinds: u64,
     /// Runs that failed of their fault.
     pub failed_runs: u64,
+    /// Runs in the weather of one seed each.
+    pub network_seeds: u64,
+    /// Things that arrived over the network in them, were lost, or found nobody.
+    pub network_events: u64,
+    /// How often each kind of trouble happened in them.
+    pub troubles: Troubles,
+    /// A hash of all that happened in them: two tests that differ nowhere have the same.
+    pub trace: u64,
     /// Promises broken.
     pub violations: u64,
 }
@@ -113,10 +122,12 @@ impl fmt::Display for Verdict {
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { states, recovery_states, faults, fault_kinds, violations, .. } = self;
+        let Self { network_seeds, network_events, .. } = self;
         write!(
             f,
             "{states} states ({recovery_states} of them left by crashes while starting again), \
-             {faults} faults of {fault_kinds} kinds, {violations} violations"
+             {faults} faults of {fault_kinds} kinds, {network_seeds} seeds of weather with \
+             {network_events} network events, {violations} violations"
         )?;
         match self.sampled_cuts {
             0 => Ok(()),

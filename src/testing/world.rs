@@ -1,19 +1,22 @@
 //! The world a test plays in: machines with disks, a network, a clock, and services outside.
 
-use super::disk::{Disk, Op, Plan, Platter, Profile};
+use super::disk::{Disk, Machine, Op, Plan, Platter, Profile, machine_of};
 use super::events::Event;
 use super::external::External;
-use super::link::{Link, Network};
 use super::memory;
-use super::time::{ManualClock, SeededEntropy};
+use super::network::{Consumer, Link, Network, Sky, Together, Trouble};
+use super::script::Failed;
+use super::time::{MachineClock, ManualClock, SeededEntropy};
 use super::vfs::Mounted;
 use crate::database::{Database, Held};
 use crate::error::{Error, ErrorKind, Result};
+use crate::failure::Failure;
 use crate::inbox::Inbox;
+use crate::message::Envelope;
 use crate::relay::Relay;
 use crate::relay::steps::{Stands, Stepped};
 use rusqlite::{Connection, OpenFlags};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +24,8 @@ use std::time::Duration;
 
 /// A relay that has not come to rest after so many steps never will.
 const STEPS: usize = 100_000;
+/// Nor will one that has waited so often, for a disk that stays full for instance.
+const WAITS: usize = 500;
 
 /// Everything a scenario touches. Clones are the same world.
 ///
@@ -30,15 +35,17 @@ const STEPS: usize = 100_000;
 pub struct World(Arc<Shared>);
 
 struct Shared {
+    // Its consumers have files open: they go before the disk does.
+    network: Network,
     /// Connections to look through, which nobody writes through. They are closed before the disk
     /// they are on goes.
     looking: Mutex<HashMap<String, Connection>>,
     disk: Arc<Disk>,
     mounted: Mounted,
     clock: Arc<ManualClock>,
+    clocks: Mutex<BTreeMap<Machine, Arc<MachineClock>>>,
     entropy: Arc<SeededEntropy>,
     locks: Locks,
-    network: Network,
     /// The databases that were named.
     paths: Mutex<BTreeSet<String>>,
     /// What was seen before this world began, by those who do not forget.
@@ -56,22 +63,24 @@ pub(crate) struct Beginning {
     pub(crate) past: Vec<Event>,
     pub(crate) passed: Duration,
     pub(crate) seed: u64,
+    pub(crate) sky: Option<Sky>,
 }
 
 impl World {
     pub(crate) fn new(beginning: Beginning) -> Self {
         memory::take_over();
-        let Beginning { profile, disks, plan, past, passed, seed } = beginning;
+        let Beginning { profile, disks, plan, past, passed, seed, sky } = beginning;
         let disk = Arc::new(Disk::new(profile, disks, plan));
         let clock = Arc::new(ManualClock::starting_at(passed));
         let mounted = Mounted::new(Arc::clone(&disk), Arc::clone(&clock) as _);
         Self(Arc::new(Shared {
+            network: Network::new(Arc::clone(&clock), Arc::clone(&disk), sky),
             disk,
             mounted,
             clock,
+            clocks: Mutex::default(),
             entropy: Arc::new(SeededEntropy::new(seed)),
             locks: Locks::default(),
-            network: Network::default(),
             paths: Mutex::default(),
             looking: Mutex::default(),
             past,
@@ -89,7 +98,7 @@ impl World {
                 Connection::open_with_flags_and_vfs(path, OpenFlags::default(), vfs)
             })
             .locked_by(move |path| Ok(take_lock(&locks, path)))
-            .clock(Arc::clone(&self.0.clock) as _)
+            .clock(self.clock_of(machine_of(path)) as _)
             .entropy(Arc::clone(&self.0.entropy) as _)
     }
 
@@ -162,31 +171,163 @@ impl World {
         self.0.network.link(inbox)
     }
 
+    /// A consumer of this name: this function opens it now, and again when it was killed. It takes
+    /// the place of whoever had the name before, and gets what was sent to them.
+    ///
+    /// ```
+    /// # use surehand::testing::{CrashTest, Failed, World};
+    /// use surehand::{Effect, Inbox, Json, Relay};
+    ///
+    /// fn deliver(w: &World) -> Result<(), Failed> {
+    ///     let depot = w.consumer("depot", |w| {
+    ///         let inbox = Inbox::open(w.database("depot/depot.db"))?;
+    ///         Ok(inbox.on("sale", |tx: &Effect, sale: Json<i64>| {
+    ///             tx.execute("INSERT INTO parcel VALUES (?1)", [*sale])?;
+    ///             Ok(())
+    ///         }))
+    ///     })?;
+    ///     let relay = Relay::open(w.database("shop/shop.db"))?;
+    ///     w.run(relay.deliver_to(depot.link("shop")))?;
+    ///     Ok(())
+    /// }
+    /// # let _ = CrashTest::new("deliver").scenario(deliver);
+    /// ```
+    ///
+    /// Keep no clone of the world in it, or neither is ever freed: it is handed in.
+    ///
+    /// # Errors
+    ///
+    /// What opening it for the first time says.
+    pub fn consumer<F>(&self, name: &str, open: F) -> Result<Consumer, Failed>
+    where
+        F: Fn(&Self) -> Result<Inbox, Failed> + Send + Sync + 'static,
+    {
+        self.0.network.consumer(self, name, open)
+    }
+
+    /// A consumer of this name that is no inbox, but a function: it remembers nothing, and is
+    /// called for every copy of a message that arrives.
+    #[must_use]
+    pub fn function<F>(&self, name: &str, call: F) -> Consumer
+    where
+        F: Fn(&Self, &Envelope) -> Result<(), Failure> + Send + Sync + 'static,
+    {
+        self.0.network.function(name, call)
+    }
+
     /// Lets a relay run until nothing is left to deliver, and stops it in good order.
     ///
     /// # Errors
     ///
     /// What the relay ends with; [`ErrorKind::Busy`] when it does not come to rest.
     pub fn run(&self, relay: Relay) -> Result<()> {
+        let Shared { network, clock, .. } = &*self.0;
         let mut relay = Stepped::new(relay);
+        network.set_patience(relay.patience());
+        let mut waits = 0;
         for _ in 0..STEPS {
             let stands = relay.step()?;
-            if self.0.network.carry(self) {
+            if network.carry(self).map_err(not_there)? {
                 continue;
             }
-            match stands {
-                Stands::Busy => {}
+            let moment = match stands {
+                Stands::Busy => continue,
                 Stands::Idle => return relay.finish(),
-                Stands::Until(moment) => self.0.clock.move_to(moment),
-                Stands::Waiting => break,
+                Stands::Until(moment) => Some(moment),
+                Stands::Waiting | Stands::Aside => None,
+            };
+            let Some(next) = moment.into_iter().chain(network.next_due()).min() else { break };
+            clock.move_to(next);
+            waits += 1;
+            if waits == WAITS {
+                break;
             }
         }
         Err(Error::new(ErrorKind::Busy, "the relay does not come to rest", "see what it waits for"))
     }
 
+    /// Relays and other programs that are to run beside each other: several relays over several
+    /// outboxes, standbys over the same one, producers that go on selling.
+    ///
+    /// ```
+    /// # use surehand::testing::{CrashTest, Failed, World};
+    /// # fn relay(w: &World) -> Result<surehand::Relay, Failed> {
+    /// #     Ok(surehand::Relay::open(w.database("shop/shop.db"))?)
+    /// # }
+    /// # fn sell(w: &World) -> Result<(), Failed> { Ok(()) }
+    /// # let _ = CrashTest::new("together").scenario(|w| {
+    /// let mut sales = 0;
+    /// w.together()
+    ///     .relay(relay)
+    ///     .relay(relay) // stands by
+    ///     .program(|w| {
+    ///         sell(w)?;
+    ///         sales += 1;
+    ///         Ok(sales < 5)
+    ///     })
+    ///     .run()
+    /// # });
+    /// ```
+    pub fn together<'a>(&self) -> Together<'a> {
+        Together::new(self)
+    }
+
     /// Lets time pass.
     pub fn pass(&self, time: Duration) {
         self.0.clock.move_to(self.0.clock.passed().saturating_add(time));
+    }
+
+    pub(crate) fn clock(&self) -> &ManualClock {
+        &self.0.clock
+    }
+
+    fn clock_of(&self, machine: Machine) -> Arc<MachineClock> {
+        let mut clocks = self.0.clocks.lock().unwrap_or_else(PoisonError::into_inner);
+        let clock = clocks.entry(machine).or_insert_with(|| {
+            let off = self.0.network.in_storm(|sky| sky.weather.skew(&mut sky.dice)).flatten();
+            if off.is_some() {
+                self.0.network.count(Trouble::Skew);
+            }
+            Arc::new(MachineClock::new(Arc::clone(&self.0.clock), off.unwrap_or(0)))
+        });
+        Arc::clone(clock)
+    }
+
+    /// The weather sets the clock of one of the machines.
+    pub(crate) fn jump_some_clock(&self, by_ms: i64) {
+        let clocks = self.0.clocks.lock().unwrap_or_else(PoisonError::into_inner);
+        let chosen = self.0.network.by_chance(|dice| dice.below(clocks.len()));
+        let Some((machine, clock)) = chosen.and_then(|place| clocks.iter().nth(place)) else {
+            return;
+        };
+        clock.jump(by_ms);
+        self.note(Event::Sent { what: format!("the clock of {machine} is set by {by_ms} ms") });
+        self.0.network.count(Trouble::ClockJump);
+    }
+
+    /// The weather is over, and somebody has set some of the clocks right.
+    pub(crate) fn clear(&self) {
+        self.0.network.clear(self);
+        let clocks = self.0.clocks.lock().unwrap_or_else(PoisonError::into_inner);
+        for clock in clocks.values() {
+            if self.0.network.by_chance(|dice| dice.roll(2)) == Some(0) {
+                clock.correct();
+            }
+        }
+    }
+
+    pub(crate) fn network(&self) -> &Network {
+        &self.0.network
+    }
+
+    /// Ends a program as a kill does it.
+    pub(crate) fn kill<T>(&self, program: T) {
+        self.0.disk.while_dying(|| drop(program));
+    }
+
+    pub(crate) fn kill_with<T>(&self, what: &str, program: T) {
+        self.note(Event::Sent { what: what.into() });
+        self.kill(program);
     }
 
     pub(crate) fn disk(&self) -> &Disk {
@@ -213,6 +354,11 @@ impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("World").field("mounted", &self.0.mounted).finish_non_exhaustive()
     }
+}
+
+fn not_there(failed: Failed) -> Error {
+    let what = "a consumer could not be opened again";
+    Error::new(ErrorKind::Environment, what, "see why").because(failed)
 }
 
 fn full(path: &str) -> String {

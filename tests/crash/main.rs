@@ -5,6 +5,7 @@ mod hazards;
 #[cfg(unix)]
 mod kernel;
 mod kit;
+mod network;
 mod promises;
 mod report;
 mod story;

@@ -60,7 +60,7 @@ fn selling(sales: i64) -> CrashTest {
 }
 
 /// All of it takes minutes: `SUREHAND_CRASH=full cargo test --release --test crash`.
-fn is_long() -> bool {
+pub(crate) fn is_long() -> bool {
     std::env::var("SUREHAND_CRASH").is_ok_and(|form| form == "full")
 }
 

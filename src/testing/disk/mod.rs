@@ -94,7 +94,16 @@ impl Disk {
             is_over_quota: false,
             home: std::thread::current().id(),
             strangers: false,
+            dying: false,
         }))
+    }
+
+    /// Ends programs by ending what they hold, as a kill does it: their last wishes are not heard,
+    /// but their locks are free.
+    pub(crate) fn while_dying(&self, end: impl FnOnce()) {
+        self.now().dying = true;
+        end();
+        self.now().dying = false;
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {
@@ -171,6 +180,7 @@ impl Disk {
 
     pub(crate) fn delete(&self, name: &str, sync_directory: bool) -> Reply<()> {
         let mut now = self.now();
+        now.is_heard()?;
         now.strike(Call::Delete)?;
         let Some(file) = now.unlink(name) else { return Err(Refusal::NotFound) };
         now.forget_unnamed(file);
@@ -210,6 +220,7 @@ impl Disk {
 
     pub(crate) fn write(&self, handle: HandleNumber, at: u64, bytes: &[u8]) -> Reply<()> {
         let mut now = self.now();
+        now.is_heard()?;
         let Some((file, machine)) = now.place(handle) else { return Err(Refusal::NotFound) };
         let Some(at) = now.aim(file, at, bytes.len())? else { return Ok(()) };
         let content = now.files.entry(file).or_default();
@@ -220,6 +231,7 @@ impl Disk {
 
     pub(crate) fn truncate(&self, handle: HandleNumber, length: u64) -> Reply<()> {
         let mut now = self.now();
+        now.is_heard()?;
         now.strike(Call::Truncate)?;
         let Some((file, machine)) = now.place(handle) else { return Err(Refusal::NotFound) };
         let content = now.files.entry(file).or_default();
@@ -234,6 +246,7 @@ impl Disk {
 
     pub(crate) fn sync(&self, handle: HandleNumber) -> Reply<()> {
         let mut now = self.now();
+        now.is_heard()?;
         let Some((file, machine)) = now.place(handle) else { return Err(Refusal::NotFound) };
         if let Met::Fault(fault) = now.meet(Call::Sync) {
             now.lose_unsynced(file, machine, fault);

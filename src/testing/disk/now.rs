@@ -24,6 +24,8 @@ pub(super) struct Now {
     pub(super) is_over_quota: bool,
     pub(super) home: ThreadId,
     pub(super) strangers: bool,
+    /// Whoever calls is being killed.
+    pub(super) dying: bool,
 }
 
 #[derive(Debug)]
@@ -39,6 +41,11 @@ impl Now {
     pub(super) fn number(&mut self) -> FileNumber {
         self.next += 1;
         FileNumber(self.next)
+    }
+
+    /// Whoever is being killed changes nothing any more.
+    pub(super) fn is_heard(&self) -> Reply<()> {
+        if self.dying { Err(Refusal::NotFound) } else { Ok(()) }
     }
 
     pub(super) fn strike(&mut self, call: Call) -> Reply<()> {
