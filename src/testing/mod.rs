@@ -18,6 +18,7 @@ mod certificate;
 mod crash_test;
 mod dice;
 mod disk;
+mod drive;
 mod events;
 mod explore;
 mod external;

@@ -1,6 +1,7 @@
 //! The world a test plays in: machines with disks, a network, a clock, and services outside.
 
 use super::disk::{Disk, Machine, Op, Plan, Platter, Profile, machine_of};
+use super::drive::Stores;
 use super::events::Event;
 use super::external::External;
 use super::memory;
@@ -37,6 +38,8 @@ pub struct World(Arc<Shared>);
 struct Shared {
     // Its consumers have files open: they go before the disk does.
     network: Network,
+    /// What async handles have their work done by.
+    stores: Mutex<Stores>,
     /// Connections to look through, which nobody writes through. They are closed before the disk
     /// they are on goes.
     looking: Mutex<HashMap<String, Connection>>,
@@ -82,6 +85,7 @@ impl World {
             entropy: Arc::new(SeededEntropy::new(seed)),
             locks: Locks::default(),
             paths: Mutex::default(),
+            stores: Mutex::default(),
             looking: Mutex::default(),
             past,
         }))
@@ -227,6 +231,11 @@ impl World {
         let mut waits = 0;
         for _ in 0..STEPS {
             let stands = relay.step()?;
+            if self.is_dropped() {
+                drop(relay);
+                let what = "the relay was dropped between two steps";
+                return Err(Error::new(ErrorKind::Stopped, what, "run another one"));
+            }
             if network.carry(self).map_err(not_there)? {
                 continue;
             }
@@ -328,6 +337,10 @@ impl World {
     pub(crate) fn kill_with<T>(&self, what: &str, program: T) {
         self.note(Event::Sent { what: what.into() });
         self.kill(program);
+    }
+
+    pub(crate) fn stores(&self) -> MutexGuard<'_, Stores> {
+        locked(&self.0.stores)
     }
 
     pub(crate) fn disk(&self) -> &Disk {

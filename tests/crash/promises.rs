@@ -26,7 +26,7 @@ fn deliver(w: &World) -> Result<(), Failed> {
     Ok(())
 }
 
-fn numbers(w: &World, path: &str, sql: &str) -> Result<Vec<i64>, Failed> {
+pub(crate) fn numbers(w: &World, path: &str, sql: &str) -> Result<Vec<i64>, Failed> {
     Ok(w.look(path, |db| db.prepare(sql)?.query_map([], |row| row.get(0))?.collect())?)
 }
 

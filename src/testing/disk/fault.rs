@@ -40,6 +40,9 @@ pub enum Fault {
     Lock,
     /// SQLite gets no memory, this once. Tried at a thousand of its allocations at most.
     Memory,
+    /// A future that the test drives is dropped while it is pending, or a relay between two steps:
+    /// [`World::drive`](crate::testing::World::drive), [`World::run`](crate::testing::World::run).
+    Dropped,
     /// A write reaches another place of its file, and says nothing. Not among [`ALL`](Self::ALL),
     /// for the reason of [`BitFlip`](Self::BitFlip).
     Misdirected,
@@ -50,7 +53,7 @@ pub enum Fault {
 
 impl Fault {
     /// All that a program is told of.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Read,
         Self::ShortRead,
         Self::Write,
@@ -66,6 +69,7 @@ impl Fault {
         Self::Busy,
         Self::Lock,
         Self::Memory,
+        Self::Dropped,
     ];
 
     /// What no program is told of.
@@ -92,6 +96,7 @@ impl Fault {
             Self::Delete => Call::Delete,
             Self::Busy | Self::Lock => Call::Lock,
             Self::Memory => Call::Memory,
+            Self::Dropped => Call::Pending,
         }
     }
 }
@@ -107,6 +112,7 @@ pub(crate) enum Call {
     Delete,
     Lock,
     Memory,
+    Pending,
 }
 
 /// What a call meets.

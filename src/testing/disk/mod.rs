@@ -13,13 +13,12 @@ mod record;
 mod region;
 
 pub use fault::Fault;
-pub(crate) use fault::{Call, Plan, Strike};
+pub(crate) use fault::{Call, Met, Plan, Strike};
 pub(crate) use locks::{Level, WalLocks};
 pub(crate) use losses::{Losses, Lost};
 pub(crate) use platter::{Image, Platter};
 pub(crate) use record::{FileNumber, Machine, Op, machine_of};
 
-use fault::Met;
 use now::{Handle, Now};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -133,6 +132,11 @@ impl Disk {
     /// How long the record was when the planned fault struck, if it did.
     pub(crate) fn struck_at(&self) -> Option<usize> {
         self.now().struck_at
+    }
+
+    /// What a call meets that is none of the disk's.
+    pub(crate) fn meet(&self, call: Call) -> Met {
+        self.now().meet(call)
     }
 
     /// How many calls of this kind there were.

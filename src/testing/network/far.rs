@@ -2,7 +2,8 @@
 
 use crate::failure::Failure;
 use crate::handoff::{Hello, Outcome, Request, Welcome};
-use crate::inbox::Inbox;
+use crate::id::Seq;
+use crate::inbox::{Inbox, Prepared};
 use crate::message::Envelope;
 use crate::testing::script::Failed;
 use crate::testing::world::World;
@@ -84,12 +85,30 @@ impl Far {
     pub(crate) fn deliver(&mut self, world: &World, request: &Request, settler: &Settler) {
         match &mut self.kind {
             Kind::Open(inbox) | Kind::Inbox { inbox: Some(inbox), .. } => {
-                local::deliver(inbox, request, &HashMap::new(), settler);
+                if let Ok(prepared) = prepare(inbox, world, request) {
+                    local::deliver(inbox, request, &prepared, settler);
+                }
             }
             Kind::Inbox { inbox: None, .. } => {}
             Kind::Function(call) => hand_over(call, world, request, settler),
         }
     }
+}
+
+/// Runs the `prepare` steps. One that is dropped takes its request with it, unanswered.
+fn prepare(
+    inbox: &Inbox,
+    world: &World,
+    request: &Request,
+) -> Result<HashMap<Seq, Result<Prepared, Failure>>, Failed> {
+    let preparers = inbox.preparers();
+    let mut prepared = HashMap::new();
+    for envelope in &request.envelopes {
+        if let Some(step) = preparers.start(envelope) {
+            prepared.insert(envelope.seq(), world.drive_alone(step)?);
+        }
+    }
+    Ok(prepared)
 }
 
 /// One after the other; after a failure the rest of the key has to wait, as in
