@@ -104,7 +104,7 @@ impl Inbox {
         let ended = self.run(open, work, outcomes);
         match ended {
             Ok((Ended::Committed { next, high }, true)) => {
-                mistake!(AnswerBeforeCommit: outcomes.drain(..).for_each(|(to, it)| answer(to, it)));
+                mistake!(AnswerBeforeCommit: outcomes.drain(..).for_each(|one| answer(one.0, one.1)));
                 if let Err(error) = open.gate.commit_or_blame(&open.connection)? {
                     return work.refused_at_commit(next, error);
                 }

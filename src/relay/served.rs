@@ -211,7 +211,7 @@ impl Served {
         let settings = self.subscription.settings(self.transport.remembers());
         #[allow(unused_mut, reason = "a mistake changes it")]
         let mut exceptions = delivery::all(connection, row.number)?;
-        mistake!(AttemptsForgotten: exceptions.iter_mut().for_each(|one| one.counts = Default::default()));
+        mistake!(AttemptsForgotten: for one in &mut exceptions { one.counts = Default::default() });
         let skips = delivery::unconfirmed_skips(connection, row.number)?;
         let lane = Box::new(Lane::open(settings, row, exceptions, skips, after_crash, now));
         let hello = Hello { store, subscription: row.id, incarnation: row.incarnation };

@@ -31,8 +31,8 @@ pub(crate) struct Tracer<'a> {
 }
 
 impl Tracer<'_> {
-    /// Lets a case happen; none when it cannot, because a run is shorter than the case says. A trail
-    /// that began in the same way saves the scenario's run.
+    /// Lets a case happen; none when it cannot, because a run is shorter than the case says. A
+    /// trail that began in the same way saves the scenario's run.
     pub(crate) fn retrace(&self, case: &Case, like: Option<&Trail>) -> Option<Trail> {
         let Self { script, start, troubles } = *self;
         if let Some(seed) = case.weather {

@@ -73,7 +73,7 @@ impl Trial {
     fn crashed(self, test: CrashTest) -> Found {
         let found = Arc::new(Mutex::new(Found::default()));
         let noting = Arc::clone(&found);
-        let test = test.profile(self.profile).given(move |w| self.cell.prepare(w));
+        let test = test.profile(self.profile).without_audit().given(move |w| self.cell.prepare(w));
         let test = test.scenario(move |w| self.sell(w));
         let test = test.invariant("it is noted", move |w| {
             let state = look(w).unwrap_or(State::Corrupt);
