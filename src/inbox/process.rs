@@ -104,7 +104,7 @@ impl Inbox {
         let ended = self.run(open, work, outcomes);
         match ended {
             Ok((Ended::Committed { next, high }, true)) => {
-                mistake!(AnswerBeforeCommit: outcomes.drain(..).for_each(|one| answer(one.0, one.1)));
+                mistake!(AnswerBeforeCommit: for (to, it) in outcomes.drain(..) { answer(to, it) });
                 if let Err(error) = open.gate.commit_or_blame(&open.connection)? {
                     return work.refused_at_commit(next, error);
                 }
