@@ -106,7 +106,9 @@ impl Script {
         let mut disks = Platter::default();
         world.disk().record().iter().for_each(|op| disks.apply(op));
         let image = disks.kept();
-        Ok(Start { disks: Platter::from(&image), events: world.events(), crashes: 0 })
+        let events = world.events();
+        world.end();
+        Ok(Start { disks: Platter::from(&image), events, crashes: 0 })
     }
 
     /// Runs the scenario from the beginning.
@@ -121,15 +123,13 @@ impl Script {
             Call::Memory => allocations,
             call => disk.calls(call),
         };
+        let record = disk.record();
+        let calls = Calls(Fault::every().map(|fault| (fault, calls(fault))).collect());
+        let (struck_at, has_strangers) = (disk.struck_at(), disk.has_strangers());
+        world.end();
         // Nobody knows between which steps memory was refused.
         let refused = refused.filter(|strike| strike.call < allocations).map(|_| 0);
-        Played {
-            record: disk.record(),
-            ended,
-            struck_at: disk.struck_at().or(refused),
-            has_strangers: disk.has_strangers(),
-            calls: Calls(Fault::every().map(|fault| (fault, calls(fault))).collect()),
-        }
+        Played { record, ended, struck_at: struck_at.or(refused), has_strangers, calls }
     }
 
     /// The programs start again, and everything is looked at.
@@ -140,9 +140,10 @@ impl Script {
         let mut broken = Vec::new();
         if let Err(why) = recovered {
             broken.push(Broken { promise: STARTS.into(), why });
-            return Restarted { record, broken };
+        } else {
+            self.look(&world, &mut broken);
         }
-        self.look(&world, &mut broken);
+        world.end();
         Restarted { record, broken }
     }
 
@@ -173,8 +174,7 @@ impl Script {
         }
         let record = world.disk().record();
         let seen = world.network().seen();
-        // Nobody looks at what they leave.
-        world.disk().while_dying(|| world.network().close());
+        world.end();
         Weathered { broken, seen, trace: trace(&record), record }
     }
 

@@ -225,6 +225,27 @@ impl World {
     ///
     /// What the relay ends with; [`ErrorKind::Busy`] when it does not come to rest.
     pub fn run(&self, relay: Relay) -> Result<()> {
+        match self.steps(relay, |_| false)? {
+            Some(idle) => idle.finish(),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets a relay run until this says so, which it asks after each step, and kills it then: what
+    /// is under way is under way, and its answers reach nobody. Others find its locks free.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run); and [`ErrorKind::Stopped`] when it came to rest before.
+    pub fn kill_when(&self, relay: Relay, is_time: impl Fn(&Self) -> bool) -> Result<()> {
+        match self.steps(relay, is_time)? {
+            Some(_) => Err(Error::new(ErrorKind::Stopped, "the relay came to rest", "see why")),
+            None => Ok(()),
+        }
+    }
+
+    /// Until nothing is left, or it was time to die.
+    fn steps(&self, relay: Relay, is_time: impl Fn(&Self) -> bool) -> Result<Option<Stepped>> {
         let Shared { network, clock, .. } = &*self.0;
         let mut relay = Stepped::new(relay);
         network.set_patience(relay.patience());
@@ -236,21 +257,22 @@ impl World {
                 let what = "the relay was dropped between two steps";
                 return Err(Error::new(ErrorKind::Stopped, what, "run another one"));
             }
-            if network.carry(self).map_err(not_there)? {
-                continue;
+            let carried = network.carry(self).map_err(not_there)?;
+            if is_time(self) {
+                self.kill(relay);
+                return Ok(None);
             }
             let moment = match stands {
+                _ if carried => continue,
                 Stands::Busy => continue,
-                Stands::Idle => return relay.finish(),
+                Stands::Idle => return Ok(Some(relay)),
                 Stands::Until(moment) => Some(moment),
                 Stands::Waiting | Stands::Aside => None,
             };
-            let Some(next) = moment.into_iter().chain(network.next_due()).min() else { break };
+            let next = moment.into_iter().chain(network.next_due()).min();
+            let Some(next) = next.filter(|_| waits < WAITS) else { break };
             clock.move_to(next);
             waits += 1;
-            if waits == WAITS {
-                break;
-            }
         }
         Err(Error::new(ErrorKind::Busy, "the relay does not come to rest", "see what it waits for"))
     }
@@ -337,6 +359,15 @@ impl World {
     pub(crate) fn kill_with<T>(&self, what: &str, program: T) {
         self.note(Event::Sent { what: what.into() });
         self.kill(program);
+    }
+
+    /// Ends all programs that it keeps. Handlers may keep the world, which would never end by
+    /// itself then.
+    pub(crate) fn end(&self) {
+        self.0.disk.while_dying(|| {
+            self.0.network.close();
+            self.stores().clear();
+        });
     }
 
     pub(crate) fn stores(&self) -> MutexGuard<'_, Stores> {

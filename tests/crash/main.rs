@@ -6,7 +6,9 @@ mod hazards;
 #[cfg(unix)]
 mod kernel;
 mod kit;
+mod mistakes;
 mod network;
 mod promises;
 mod report;
+mod scenarios;
 mod story;

@@ -4,3 +4,12 @@ mod same;
 mod shop;
 mod systems;
 mod teeth;
+
+use surehand::testing::CrashTest;
+
+/// Small systems, for whoever makes mistakes in them.
+pub(crate) fn systems() -> [CrashTest; 2] {
+    let one = shop::System { depots: &["east"], relays: 1, sales: 8 };
+    let two = shop::System { depots: &["east", "west"], relays: 2, sales: 12 };
+    [shop::test("one depot", one), shop::test("two depots", two)]
+}

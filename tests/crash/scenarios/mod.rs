@@ -1,0 +1,160 @@
+//! The library's own scenarios: what each promises holds after every crash and fault of it.
+
+mod dead;
+mod enqueue;
+mod fan_out;
+pub(crate) mod held;
+mod keys;
+pub(crate) mod programs;
+mod relay;
+mod restored;
+mod time;
+mod trouble;
+mod upgrade;
+
+use crate::report;
+use std::time::Duration;
+use surehand::testing::{CrashTest, Fault, Profile};
+
+type Scenario = fn() -> CrashTest;
+
+/// Every scenario, by name.
+pub(crate) fn all() -> Vec<(&'static str, Scenario)> {
+    vec![
+        ("enqueue", enqueue::enqueue),
+        ("relay", relay::deliver_two),
+        ("take-over", relay::take_over),
+        ("fan-out", fan_out::fan_out),
+        ("keys", keys::keys),
+        ("dead-letter", dead::dead_letter),
+        ("skip", dead::skip),
+        ("replace", dead::replace),
+        ("scheduled", time::scheduled),
+        ("pruning", time::pruning),
+        ("upgrade", upgrade::upgrade),
+        ("producer-restored", restored::producer_restored),
+        ("consumer-restored", restored::consumer_restored),
+        ("escape", trouble::escape),
+        ("outage", trouble::outage),
+        ("full-disk", trouble::full_disk),
+        ("application-at-normal", trouble::normal),
+    ]
+}
+
+fn is_long() -> bool {
+    std::env::var("SUREHAND_CRASH").is_ok_and(|form| form == "full")
+}
+
+/// Runs the scenario of this name; in the long form crashes come twice, everything fails, and
+/// sectors are small as well.
+#[track_caller]
+fn survives(name: &str) {
+    let found = all().into_iter().find(|(other, _)| *other == name);
+    let (_, scenario) = found.expect("there is a scenario of this name");
+    let mut runs = vec![scenario()];
+    if is_long() {
+        runs.push(scenario().depth(2).faults([]).budget(Duration::from_secs(10)));
+        runs.push(scenario().faults(Fault::ALL).budget(Duration::from_secs(15)));
+        runs.push(scenario().faults([]).profile(Profile::Harsh));
+    }
+    let (mut states, mut recovery_states, mut faults, mut kinds) = (0, 0, 0, 0);
+    for run in runs {
+        let counts = run.run().assert_survived();
+        println!("{name}: {counts}");
+        states += counts.states;
+        recovery_states += counts.recovery_states;
+        faults += counts.faults;
+        kinds = kinds.max(counts.fault_kinds);
+    }
+    assert!(states > 100, "{states} states");
+    let counts = serde_json::json!({
+        "states": states, "recovery_states": recovery_states, "faults": faults,
+        "fault_kinds": kinds, "violations": 0,
+    });
+    report::write(&format!("scenario-{name}"), &counts);
+}
+
+#[test]
+fn a_sale_and_its_message_are_committed_together_or_not_at_all() {
+    survives("enqueue");
+}
+
+#[test]
+fn what_was_sold_is_sent_once() {
+    survives("relay");
+}
+
+#[test]
+fn a_standby_goes_on_where_a_relay_died() {
+    survives("take-over");
+}
+
+#[test]
+fn each_of_two_destinations_gets_a_message_once() {
+    survives("fan-out");
+}
+
+#[test]
+fn a_message_that_fails_holds_back_its_key_and_no_other() {
+    survives("keys");
+}
+
+#[test]
+fn a_dead_letter_waits_with_its_key_and_is_delivered_when_redriven() {
+    survives("dead-letter");
+}
+
+#[test]
+fn what_was_skipped_has_no_effect_and_its_key_goes_on() {
+    survives("skip");
+}
+
+#[test]
+fn what_was_put_in_the_place_of_a_dead_letter_is_applied_once() {
+    survives("replace");
+}
+
+#[test]
+fn what_is_scheduled_comes_when_it_is_due_and_once() {
+    survives("scheduled");
+}
+
+#[test]
+fn the_log_is_emptied_of_what_is_settled_and_of_nothing_else() {
+    survives("pruning");
+}
+
+#[test]
+fn an_older_schema_is_upgraded_wholly_or_not_at_all() {
+    survives("upgrade");
+}
+
+#[test]
+fn an_older_copy_of_the_producer_is_noticed_and_nothing_is_swallowed() {
+    survives("producer-restored");
+}
+
+#[test]
+fn an_older_copy_of_the_consumer_is_noticed_and_gets_what_it_lost() {
+    survives("consumer-restored");
+}
+
+#[test]
+fn a_handler_that_escapes_its_transaction_leaves_nothing_behind() {
+    survives("escape");
+}
+
+#[test]
+fn a_destination_that_was_down_gets_everything_once() {
+    survives("outage");
+}
+
+#[test]
+fn on_a_full_disk_nothing_is_lost_or_sent_twice() {
+    survives("full-disk");
+}
+
+#[test]
+fn what_was_sent_is_never_undone_where_the_application_does_not_sync() {
+    survives("application-at-normal");
+}

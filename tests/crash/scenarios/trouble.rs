@@ -1,0 +1,116 @@
+//! Handlers and grounds that misbehave, while messages are delivered.
+
+use super::held::held;
+use super::programs::{
+    DEPOT, SHOP, Sale, Shop, TO_DEPOT, count, deliver, depot, found, relay, send,
+};
+use super::relay::go_on;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use surehand::testing::{CrashTest, Failed, Fault, Link, World};
+use surehand::transport::{Greeter, Hello, Request, Settler};
+use surehand::{Effect, Failure, Relay, Subscription, Transport, crash_point};
+
+fn three_sold(w: &World) -> Result<(), Failed> {
+    found(w)?;
+    let mut shop = Shop::open(w)?;
+    for number in 1..=3 {
+        shop.sell(w, Sale::new(number))?;
+    }
+    Ok(())
+}
+
+/// The handler of sale 2 ends the batch's transaction at its first attempt, and writes on.
+fn breaks_out_once(tx: &Effect<'_>, sale: i64) -> Result<(), Failure> {
+    send(tx, sale)?;
+    if sale == 2 && tx.envelope().attempt() == 1 {
+        tx.execute_batch("ROLLBACK")?;
+        crash_point!("the handler broke out");
+        // Outside of any transaction, if nobody prevents it.
+        let _ = send(tx, sale);
+    }
+    Ok(())
+}
+
+fn deliver_with_a_breakout(w: &World) -> Result<(), Failed> {
+    Ok(w.run(relay(w, breaks_out_once)?)?)
+}
+
+/// A handler that escapes its transaction leaves nothing behind.
+pub(crate) fn escape() -> CrashTest {
+    let test = CrashTest::new("escape").given(three_sold).scenario(deliver_with_a_breakout);
+    held(test.must_reach(["the handler broke out"]).recover(deliver_with_a_breakout))
+}
+
+/// A way that nobody is at the end of, for the first requests.
+struct Flaky {
+    link: Link,
+    refuses: AtomicUsize,
+}
+
+impl Transport for Flaky {
+    fn deliver(&self, request: Request, settler: Settler) {
+        let is_down = |left: usize| left.checked_sub(1);
+        let before = self.refuses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, is_down);
+        if before.is_ok() {
+            return settler.unreachable("the road is closed");
+        }
+        self.link.deliver(request, settler);
+    }
+
+    fn hello(&self, hello: Hello, greeter: Greeter) {
+        self.link.hello(hello, greeter);
+    }
+
+    fn remembers(&self) -> bool {
+        true
+    }
+
+    fn topics(&self) -> Vec<String> {
+        self.link.topics()
+    }
+}
+
+/// The destination is down, and comes up again: no message is blamed for it.
+pub(crate) fn outage() -> CrashTest {
+    let test = CrashTest::new("outage").given(three_sold).scenario(|w| {
+        let link = w.link(depot(w, DEPOT, send)?);
+        let way = Flaky { link, refuses: AtomicUsize::new(2) };
+        w.run(Relay::open(w.database(SHOP))?.subscribe(Subscription::new(TO_DEPOT), way))?;
+        if count(w, SHOP, "SELECT redelivered_outage FROM outbox_subscription")? > 0 {
+            w.reached("it was down");
+        }
+        Ok(())
+    });
+    let test = test.must_reach(["it was down"]).recover(deliver);
+    held(test).invariant("nobody is blamed for an outage", |w| {
+        assert_eq!(count(w, SHOP, "SELECT redelivered_failure FROM outbox_subscription")?, 0);
+        Ok(())
+    })
+}
+
+/// There is no room on one of the disks, once or for good, while messages are sold and settled.
+pub(crate) fn full_disk() -> CrashTest {
+    let test = CrashTest::new("full disk").given(|w| {
+        found(w)?;
+        Shop::open(w)?.sell(w, Sale::new(1))
+    });
+    let test = test.scenario(|w| {
+        Shop::open(w)?.sell(w, Sale::new(2))?;
+        deliver(w)
+    });
+    held(test.recover(go_on)).faults([Fault::Full, Fault::StaysFull, Fault::Quota])
+}
+
+/// The shop commits without a sync, and the relay with one: what is sent cannot be undone.
+pub(crate) fn normal() -> CrashTest {
+    let test = CrashTest::new("normal").given(found).scenario(|w| {
+        let mut shop = Shop::open(w)?;
+        shop.db.pragma_update(None, "synchronous", "NORMAL")?;
+        shop.sell_untold(Sale::new(1))?;
+        deliver(w)?;
+        // It may be undone until it is sent, and not after that.
+        w.promised("sale", 1);
+        shop.sell_untold(Sale::new(2))
+    });
+    held(test.recover(go_on))
+}
