@@ -7,6 +7,10 @@
 //! of what no sync covers any part is lost, in any order. What is left is started again, and has to
 //! hold what was promised.
 //!
+//! With [`CrashTest::weather`] the scenario also runs in a network that loses, delays, doubles and
+//! reorders, with programs that are killed and clocks that are set: from a seed, and nothing else
+//! decides. Whole systems run in one thread, a step at a time ([`World::together`]).
+//!
 //! Where the model comes from: files are inodes and names are a list of their own, which reaches
 //! the disk in order; writes are torn at 512 bytes; the folder is synced where SQLite's unix layer
 //! does it. `tests/crash/calibration` holds it against what SQLite documents of each journal mode.

@@ -2,7 +2,7 @@
 
 use crate::futures;
 use crate::scenarios::held::held;
-use crate::scenarios::programs::{DEPOT, SHOP, Sale, Shop, deliver, found, relay, send};
+use crate::scenarios::programs::{DEPOT, SHOP, Sale, Shop, deliver, found, relay, send, sent};
 use std::time::Duration;
 use surehand::testing::{CrashTest, Failed, World};
 use surehand::{Effect, Failure, Operator, Relay, RetryPolicy, Subscription};
@@ -13,6 +13,7 @@ pub(super) fn all() -> Vec<(&'static str, fn() -> CrashTest)> {
         ("poison", poison),
         ("meanwhile", meanwhile),
         ("altered", altered),
+        ("redriven", redriven),
     ]
 }
 
@@ -65,6 +66,41 @@ fn meanwhile() -> CrashTest {
     held(test.scenario(sell_on).recover(sell_on))
 }
 
+/// A person redrives while the relay runs, which delivers it without being started anew.
+fn redriven() -> CrashTest {
+    fn mended(w: &World) -> Result<(), Failed> {
+        Ok(w.run(relay(w, send)?)?)
+    }
+    let test = CrashTest::new("redriven").given(|w| {
+        found(w)?;
+        Shop::open(w)?.sell(w, Sale::new(1))
+    });
+    let test = test.scenario(|w| {
+        let depot = w.consumer("depot", |w| {
+            crate::scenarios::programs::depot(w, DEPOT, |tx, sale| {
+                if tx.envelope().attempt() == 1 {
+                    return Err(Failure::permanent("not in stock"));
+                }
+                send(tx, sale)
+            })
+        })?;
+        let open = |w: &World| {
+            let link = depot.link("shop");
+            Ok(Relay::open(w.database(SHOP))?.subscribe(Subscription::new("depot"), link))
+        };
+        let redrive = |w: &World| {
+            let redriven = Operator::open(w.database(SHOP))?.dead_letters("depot")?.redrive_all()?;
+            Ok(redriven == 0)
+        };
+        w.together().relay(open).program(redrive).run()?;
+        match sent(w, DEPOT)?.len() {
+            1 => Ok(()),
+            _ => Err("what was redriven is not delivered".into()),
+        }
+    });
+    held(test.recover(mended))
+}
+
 /// The content of a message was altered on the disk: it is not applied.
 fn altered() -> CrashTest {
     let test = CrashTest::new("altered").given(|w| {
@@ -75,7 +111,7 @@ fn altered() -> CrashTest {
     });
     let test = test.scenario(deliver).recover(deliver);
     test.invariant("what was altered is not applied", |w| {
-        let sent = crate::scenarios::programs::sent(w, DEPOT)?;
+        let sent = sent(w, DEPOT)?;
         assert!(!sent.contains(&7), "{sent:?}");
         Ok(())
     })

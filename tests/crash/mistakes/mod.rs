@@ -54,7 +54,7 @@ const ALL: [Made; 30] = [
     made(AttemptsForgotten, &["poison"]),
     made(RetryOvertaken, &["keys"]),
     made(RedriveOvertaken, &["dead-letter"]),
-    made(EpochUnchecked, &["take-over", "dead-letter"]),
+    made(EpochUnchecked, &["redriven"]),
     made(WakeUpLost, &["meanwhile"]),
     made(ExceptionPruned, &["keys", "dead-letter"]),
     made(StatementTooEarly, &["relay"]),
