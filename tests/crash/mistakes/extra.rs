@@ -89,7 +89,8 @@ fn redriven() -> CrashTest {
             Ok(Relay::open(w.database(SHOP))?.subscribe(Subscription::new("depot"), link))
         };
         let redrive = |w: &World| {
-            let redriven = Operator::open(w.database(SHOP))?.dead_letters("depot")?.redrive_all()?;
+            let redriven =
+                Operator::open(w.database(SHOP))?.dead_letters("depot")?.redrive_all()?;
             Ok(redriven == 0)
         };
         w.together().relay(open).program(redrive).run()?;

@@ -25,7 +25,7 @@ const FAULTS: [Fault; 6] =
     [Fault::Full, Fault::Write, Fault::Sync, Fault::SyncKeepsCache, Fault::Busy, Fault::Dropped];
 
 /// Each cell of the table has so much time at the most for each scenario.
-const CELL: Duration = Duration::from_secs(8);
+const CELL: Duration = Duration::from_secs(30);
 /// Seeds of weather for each mistake.
 const SEEDS: u64 = 120;
 
