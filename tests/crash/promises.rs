@@ -1,5 +1,6 @@
 //! What the library promises, after every crash and fault of a sale that is sent to a depot.
 
+use crate::report;
 use surehand::rusqlite::Connection;
 use surehand::testing::{CrashTest, Failed, Fault, Profile, World};
 use surehand::{Effect, Inbox, Json, Message, Outbox, Relay, Subscription};
@@ -94,7 +95,7 @@ fn selling_on(sales: i64) -> CrashTest {
 #[test]
 fn whenever_power_goes_a_sale_is_sent_once() {
     let counts = selling_on(2).run().assert_survived();
-    println!("{counts}");
+    report::survived("sales", &counts);
     assert!(counts.states > 300, "{counts}");
 }
 
@@ -104,6 +105,7 @@ fn whatever_fails_a_sale_is_sent_once() {
     let faults = if is_long() { Fault::ALL.to_vec() } else { few };
     let kinds = faults.len() as u64;
     let counts = selling_on(1).faults(faults).run().assert_survived();
+    report::survived("faults", &counts);
     assert!(counts.fault_kinds == kinds && counts.failed_runs > 10, "{counts}");
 }
 
@@ -111,19 +113,20 @@ fn whatever_fails_a_sale_is_sent_once() {
 fn a_crash_while_it_starts_again_changes_nothing() {
     let test = if is_long() { selling_on(1) } else { only_enqueued() };
     let counts = test.depth(2).run().assert_survived();
+    report::survived("recovery", &counts);
     assert!(counts.recovery_states > 100, "{counts}");
 }
 
 #[test]
 fn on_a_disk_of_small_sectors_a_sale_is_sent_once() {
-    let _ = selling_on(1).profile(Profile::Harsh).run().assert_survived();
+    let counts = selling_on(1).profile(Profile::Harsh).run().assert_survived();
+    report::survived("small-sectors", &counts);
 }
 
 #[test]
 fn on_a_disk_that_lies_a_sale_is_lost() {
     let verdict = selling_on(1).profile(Profile::Lying).run();
     let story = verdict.to_string();
-    println!("{story}");
     let _ = verdict.assert_lost();
     assert!(story.contains("power cut at") && story.contains("lost: "), "{story}");
 }

@@ -2,6 +2,7 @@
 
 use super::shop::{System, test};
 use crate::promises::is_long;
+use crate::report;
 use std::ops::Range;
 use surehand::testing::{Counts, CrashTest, Trouble};
 
@@ -11,10 +12,11 @@ fn seeds(few: u64, many: u64) -> Range<u64> {
 }
 
 #[track_caller]
-fn survives(test: CrashTest, seeds: Range<u64>) -> Counts {
+fn survives(part: &str, test: CrashTest, seeds: Range<u64>) -> Counts {
     let many = seeds.end - seeds.start;
     let counts = test.weather(seeds).without_crashes().run().assert_survived();
     println!("{counts}\n  {}", counts.troubles);
+    report::survived(&format!("network-{part}"), &counts);
     assert_eq!(counts.network_seeds, many);
     assert!(counts.network_events > 20 * many, "{counts}");
     counts
@@ -23,13 +25,13 @@ fn survives(test: CrashTest, seeds: Range<u64>) -> Counts {
 #[test]
 fn a_shop_and_a_depot_come_through_any_weather() {
     let system = System { depots: &["east"], relays: 1, sales: 8 };
-    survives(test("one depot", system), seeds(120, 35_000));
+    survives("one-depot", test("one depot", system), seeds(120, 35_000));
 }
 
 #[test]
 fn a_standby_and_two_depots_come_through_any_weather() {
     let system = System { depots: &["east", "west"], relays: 2, sales: 12 };
-    let counts = survives(test("two depots", system), seeds(120, 12_000));
+    let counts = survives("two-depots", test("two depots", system), seeds(120, 12_000));
     for trouble in Trouble::ALL {
         assert!(counts.troubles.of(trouble) > 0, "no {trouble:?}: {}", counts.troubles);
     }
@@ -39,7 +41,7 @@ fn a_standby_and_two_depots_come_through_any_weather() {
 fn clocks_that_jump_lose_nothing() {
     let system = System { depots: &["east"], relays: 2, sales: 8 };
     let clocks = [Trouble::Skew, Trouble::ClockJump];
-    let counts = survives(test("clocks", system).troubles(clocks), seeds(60, 5_000));
+    let counts = survives("clocks", test("clocks", system).troubles(clocks), seeds(60, 5_000));
     assert!(counts.troubles.of(Trouble::Skew) > 10 && counts.troubles.of(Trouble::ClockJump) > 10);
     assert_eq!(counts.troubles.of(Trouble::Lost), 0);
 }
