@@ -70,6 +70,7 @@ impl fmt::Display for Case {
             if lost.names_kept != Lost::ALL_NAMES {
                 words.push(format!("names {}", lost.names_kept));
             }
+            words.extend(lost.spoilt.map(|piece| format!("spoilt {piece}")));
         }
         f.write_str(&words.join(" "))
     }
@@ -104,6 +105,7 @@ impl FromStr for Case {
                 };
                 match word {
                     "lost" => lost.pieces = pieces(next(&mut words)?)?,
+                    "spoilt" => lost.spoilt = Some(number(next(&mut words)?)?),
                     "names" => lost.names_kept = number(next(&mut words)?)?,
                     _ => return Err(format!("{word:?} means nothing")),
                 }
@@ -156,6 +158,7 @@ mod tests {
         for text in [
             "@0 kill",
             "weather 4711",
+            "@7 cut shop lost 2 spoilt 1",
             "@57 cut shop",
             "Sync#3 @57 cut depot+shop lost 1-4,9 names 0 @12 kill",
             "Memory#1001 @5 cut shop lost 0,2,4-5",

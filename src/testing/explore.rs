@@ -133,7 +133,7 @@ impl Explorer<'_> {
             // Where a struck scenario ends it is looked at as closely as anywhere.
             let ends = after == record.len() && stretch.from > 0;
             let breadth = if ends { Breadth::Wide } else { stretch.breadth };
-            let all = Crashes::after(after, step, &disks, self.script.seed, breadth);
+            let all = Crashes::after(after, step, &disks, self.script.ground(), breadth);
             if part.is_none_or(|part| part.has(after as u64)) && breadth == Breadth::Wide {
                 self.progress.sampled(all.sampled());
             }

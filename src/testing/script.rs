@@ -99,6 +99,11 @@ impl Script {
         }
     }
 
+    /// What chance begins with, and what the disk promises.
+    pub(crate) fn ground(&self) -> (u64, Profile) {
+        (self.seed, self.profile)
+    }
+
     /// What is there before the scenario, safe on the disk.
     pub(crate) fn prepare(&self) -> Result<Start, String> {
         let world = self.world(&Start::default(), None);

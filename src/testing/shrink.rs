@@ -1,7 +1,7 @@
 //! From a loss to the simplest one like it: fewest crashes, fewest lost pieces, earliest.
 
 use super::case::Case;
-use super::disk::Lost;
+use super::disk::{Lost, Profile};
 use super::retrace::{Leg, Tracer, Trail};
 use super::states::{Breadth, Crash, Crashes, End};
 
@@ -19,7 +19,7 @@ pub(crate) fn simplest(tracer: &Tracer<'_>, found: Trail, promise: &str) -> Trai
 }
 
 fn simpler(tracer: &Tracer<'_>, than: &Trail, promise: &str, tries: &mut usize) -> Option<Trail> {
-    for case in candidates(than, tracer.script.seed) {
+    for case in candidates(than, tracer.script.ground()) {
         *tries = tries.checked_sub(1)?;
         let Some(trail) = tracer.retrace(&case, Some(than)) else { continue };
         if trail.broken.iter().any(|broken| broken.promise == promise) {
@@ -30,10 +30,10 @@ fn simpler(tracer: &Tracer<'_>, than: &Trail, promise: &str, tries: &mut usize) 
 }
 
 /// Cases that are simpler than this one, simplest first.
-fn candidates(trail: &Trail, seed: u64) -> Vec<Case> {
+fn candidates(trail: &Trail, ground: (u64, Profile)) -> Vec<Case> {
     let mut cases = fewer(&trail.case);
     for (number, (crash, leg)) in trail.case.crashes.iter().zip(&trail.legs).enumerate() {
-        for crash in less(crash).into_iter().chain(earlier(crash, leg, seed)) {
+        for crash in less(crash).into_iter().chain(earlier(crash, leg, ground)) {
             let mut case = trail.case.clone();
             case.crashes[number] = crash;
             cases.push(case);
@@ -70,6 +70,8 @@ fn less(crash: &Crash) -> Vec<Crash> {
         less.pieces.remove(piece);
         ends.push(End::PowerCut { machines: machines.clone(), lost: less });
     }
+    let whole = Lost { spoilt: None, ..lost.clone() };
+    ends.push(End::PowerCut { machines: machines.clone(), lost: whole });
     let named = Lost { names_kept: Lost::ALL_NAMES, ..lost.clone() };
     ends.push(End::PowerCut { machines: machines.clone(), lost: named });
     for machine in machines.iter().filter(|_| machines.len() > 1) {
@@ -82,13 +84,13 @@ fn less(crash: &Crash) -> Vec<Crash> {
 }
 
 /// Crashes before this one.
-fn earlier(crash: &Crash, leg: &Leg, seed: u64) -> Vec<Crash> {
+fn earlier(crash: &Crash, leg: &Leg, ground: (u64, Profile)) -> Vec<Crash> {
     let mut disks = leg.disks.clone();
     let mut crashes = Vec::new();
     for after in 0..crash.after.min(leg.record.len()) {
         let step = after.checked_sub(1).map(|last| &leg.record[last]);
         step.into_iter().for_each(|step| disks.apply(step));
-        crashes.extend(Crashes::after(after, step, &disks, seed, Breadth::Narrow).all());
+        crashes.extend(Crashes::after(after, step, &disks, ground, Breadth::Narrow).all());
     }
     crashes
 }

@@ -1,6 +1,6 @@
 //! The crashes of a recorded run: after each step, everything that may be left.
 
-use super::disk::{Image, Losses, Lost, Machine, Op, Platter};
+use super::disk::{Image, Losses, Lost, Machine, Op, Platter, Profile};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -65,12 +65,12 @@ impl Crashes {
         after: usize,
         step: Option<&Op>,
         disks: &Platter,
-        seed: u64,
+        (seed, profile): (u64, Profile),
         breadth: Breadth,
     ) -> Self {
         let at_stake = |machines: BTreeSet<Machine>| {
             let (pieces, names) = disks.at_stake(|machine| machines.contains(machine));
-            (machines, Losses { pieces, names })
+            (machines, Losses { pieces, names, spoils: profile == Profile::Harsh })
         };
         let cuts = cuts(step, disks).into_iter().map(at_stake).collect();
         Self { after, seed: seed ^ after as u64, breadth, cuts }

@@ -74,6 +74,9 @@ fn tell_lost(crash: &Crash, leg: &Leg, page: &mut String) {
     for piece in pieces.iter().take(PIECES) {
         let _ = writeln!(page, "         lost: {piece}");
     }
+    if let Some(spoilt) = lost.spoilt.and_then(|it| at_stake.get(it)) {
+        let _ = writeln!(page, "         spoilt, with its sector: {spoilt}");
+    }
     if let Some(more) = pieces.len().checked_sub(PIECES).filter(|more| *more > 0) {
         let _ = writeln!(page, "         lost: {more} more pieces");
     }

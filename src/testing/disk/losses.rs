@@ -18,18 +18,25 @@ pub(crate) struct Lost {
     pub(crate) pieces: BTreeSet<usize>,
     /// Names reach the disk in order: so many did.
     pub(crate) names_kept: usize,
+    /// The piece that was being written, on a disk that spoils all of the sector then.
+    pub(crate) spoilt: Option<usize>,
 }
 
 impl Lost {
     pub(crate) const ALL_NAMES: usize = usize::MAX;
 
     pub(crate) fn nothing() -> Self {
-        Self { pieces: BTreeSet::new(), names_kept: Self::ALL_NAMES }
+        Self::of(BTreeSet::new())
+    }
+
+    fn of(pieces: BTreeSet<usize>) -> Self {
+        Self { pieces, names_kept: Self::ALL_NAMES, spoilt: None }
     }
 
     /// How much that is, for comparing.
     pub(crate) fn size(&self) -> usize {
-        self.pieces.len() + usize::from(self.names_kept != Self::ALL_NAMES)
+        let named = usize::from(self.names_kept != Self::ALL_NAMES);
+        self.pieces.len() + named + usize::from(self.spoilt.is_some())
     }
 
     pub(crate) fn is_lost(&self, piece: usize) -> bool {
@@ -42,6 +49,8 @@ impl Lost {
 pub(crate) struct Losses {
     pub(crate) pieces: usize,
     pub(crate) names: usize,
+    /// Whether a sector that was being written may be spoilt.
+    pub(crate) spoils: bool,
 }
 
 impl Losses {
@@ -52,22 +61,30 @@ impl Losses {
 
     /// Nothing of it, and all.
     pub(crate) fn extremes(self) -> [Lost; 2] {
-        [Lost::nothing(), Lost { pieces: self.all(), names_kept: 0 }]
+        [Lost::nothing(), Lost { names_kept: 0, ..Lost::of(self.all()) }]
     }
 
     /// How many losses there are to try. Some may be the same.
     pub(crate) fn count(self) -> usize {
-        self.subsets() + 2 * self.names
+        let spoilt = if self.spoils { 2 * self.singles() } else { 0 };
+        self.subsets() + 2 * self.names + spoilt
     }
 
     /// One of them; the same for the same seed.
     pub(crate) fn nth(self, number: usize, seed: u64) -> Lost {
         let Some(named) = number.checked_sub(self.subsets()) else {
-            return Lost { pieces: self.subset(number, seed), names_kept: Lost::ALL_NAMES };
+            return Lost::of(self.subset(number, seed));
         };
+        if let Some(spoilt) = named.checked_sub(2 * self.names) {
+            // Beside it nothing is lost, or all.
+            let one = self.single(spoilt / 2);
+            let mut pieces = if spoilt % 2 == 0 { BTreeSet::new() } else { self.all() };
+            pieces.remove(&one);
+            return Lost { spoilt: Some(one), ..Lost::of(pieces) };
+        }
         // Each name more or less, with all of the pieces and with none.
         let pieces = if named % 2 == 0 { BTreeSet::new() } else { self.all() };
-        Lost { pieces, names_kept: named / 2 }
+        Lost { names_kept: named / 2, ..Lost::of(pieces) }
     }
 
     fn all(self) -> BTreeSet<usize> {
@@ -80,6 +97,11 @@ impl Losses {
 
     fn singles(self) -> usize {
         self.pieces.min(ONE_BY_ONE)
+    }
+
+    /// One of the pieces that are looked at one by one.
+    fn single(self, number: usize) -> usize {
+        (number + 1) * self.pieces / self.singles().max(1) - 1
     }
 
     /// Where there are few, all; else none, all up to one, all from one on, one alone, all but one,
@@ -95,7 +117,7 @@ impl Losses {
             let mut dice = Dice::new(seed ^ (number as u64) << 32);
             return (0..self.pieces).filter(|_| dice.roll(2) == 0).collect();
         }
-        let one = (number / 4 + 1) * self.pieces / self.singles() - 1;
+        let one = self.single(number / 4);
         match number % 4 {
             0 => (0..=one).collect(),
             1 => (one..self.pieces).collect(),
@@ -110,14 +132,14 @@ mod tests {
     use super::*;
 
     fn all(pieces: usize, names: usize) -> BTreeSet<Lost> {
-        let losses = Losses { pieces, names };
+        let losses = Losses { pieces, names, spoils: false };
         (0..losses.count()).map(|number| losses.nth(number, 7)).collect()
     }
 
     #[test]
     fn of_few_pieces_every_subset_is_lost_once() {
         assert_eq!(all(5, 0).len(), 32);
-        assert_eq!(Losses { pieces: 5, names: 0 }.count(), 32);
+        assert_eq!(Losses { pieces: 5, names: 0, spoils: false }.count(), 32);
     }
 
     #[test]
@@ -140,6 +162,18 @@ mod tests {
         assert!(all.len() <= 1 + 4 * ONE_BY_ONE + DRAWN);
         let sizes: BTreeSet<usize> = all.iter().map(|lost| lost.pieces.len()).collect();
         assert!([0, 1, 999, 1_000].iter().all(|size| sizes.contains(size)), "{sizes:?}");
+    }
+
+    #[test]
+    fn each_piece_is_spoilt_beside_all_and_beside_nothing() {
+        let losses = Losses { pieces: 3, names: 1, spoils: true };
+        let all: BTreeSet<Lost> = (0..losses.count()).map(|it| losses.nth(it, 7)).collect();
+        for piece in 0..3 {
+            let spoilt = |lost: &&Lost| lost.spoilt == Some(piece);
+            let sizes: Vec<usize> = all.iter().filter(spoilt).map(|it| it.pieces.len()).collect();
+            assert_eq!(sizes, [0, 2]);
+        }
+        assert_eq!(all.iter().filter(|lost| lost.spoilt.is_none()).count(), 8 + 2);
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub enum Profile {
     #[default]
     Unix,
     /// Says to SQLite that sectors have 512 bytes and that an interrupted write may spoil all of
-    /// one, so that it takes more care. Spoilt bytes beside a write are not among what is tried.
+    /// one, so that it takes more care; and does so, to one write at a time.
     Harsh,
     /// Says that it has synced, and has not. Everything must be lost on it: a test of the kit, not
     /// of what runs on it.

@@ -210,7 +210,11 @@ impl Platter {
                     continue;
                 }
             }
-            piece.change.apply(Arc::make_mut(files.entry(piece.file).or_default()));
+            let content = Arc::make_mut(files.entry(piece.file).or_default());
+            piece.change.apply(content);
+            if is_cut(&piece.machine) && lost.spoilt == Some(number - 1) {
+                piece.change.spoil(content);
+            }
         }
         let content = |(name, file): (&String, &FileNumber)| {
             let kept = self.cached.get(file).filter(|_| !is_cut(&machine_of(name)));
@@ -299,6 +303,20 @@ impl Change {
                 content.resize(usize::try_from(*length).unwrap_or(usize::MAX), 0);
             }
         }
+    }
+}
+
+/// What stands in a sector that was being written when power went.
+const SPOILT: u8 = 0xa5;
+
+impl Change {
+    /// Power goes while this is written, on a disk that does not keep what is beside it.
+    fn spoil(&self, content: &mut [u8]) {
+        let Self::Write { at, .. } = self else { return };
+        let sector = at - at % u64::from(ATOM);
+        let start = usize::try_from(sector).unwrap_or(usize::MAX).min(content.len());
+        let end = content.len().min(start + usize::from(ATOM));
+        content[start..end].fill(SPOILT);
     }
 }
 
