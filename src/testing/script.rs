@@ -203,7 +203,7 @@ impl Script {
             disks,
             plan: Plan::new(strike.filter(|strike| strike.fault != Fault::Memory)),
             // A process that starts again draws other numbers.
-            seed: self.seed ^ events.len() as u64,
+            seed: self.seed ^ events.len() as u64 ^ (crashes as u64) << 32,
             past: events,
             passed: UNTIL_RESTART * u32::try_from(crashes).unwrap_or(u32::MAX),
             sky: None,

@@ -11,6 +11,7 @@ mod now;
 mod platter;
 mod record;
 mod region;
+mod wal;
 
 pub use fault::Fault;
 pub(crate) use fault::{Call, Met, Plan, Strike};

@@ -3,6 +3,7 @@
 use super::put;
 use super::record::{FileNumber, Machine, Op, machine_of};
 use super::region::region;
+use super::wal;
 use super::{ATOM, Bytes, Content, Lost};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -18,13 +19,16 @@ impl Image {
         self.0.iter()
     }
 
-    /// The same for the same files, and for hardly anything else.
+    /// The same for files that mean the same, and for hardly anything else.
     pub(crate) fn hash(&self) -> u64 {
         let mut hash = Xxh3::new();
         for (name, content) in &self.0 {
             hash.update(name.as_bytes());
             hash.update(&(content.len() as u64).to_le_bytes());
-            hash.update(content.as_slice());
+            match name.ends_with("-wal") {
+                true => wal::digest(content, &mut hash),
+                false => hash.update(content.as_slice()),
+            }
         }
         hash.digest()
     }
