@@ -1,6 +1,7 @@
 //! The crash kit: its own teeth, and the library's promises under it; and under real kills.
 
 mod calibration;
+mod day;
 mod futures;
 mod hazards;
 #[cfg(unix)]

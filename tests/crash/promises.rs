@@ -4,7 +4,7 @@ use crate::report;
 use std::time::Duration;
 use surehand::rusqlite::Connection;
 use surehand::testing::{CrashTest, Failed, Fault, Profile, World};
-use surehand::{Effect, Inbox, Json, Message, MessageId, Outbox, Relay, Subscription};
+use surehand::{Effect, Inbox, Json, Message, Outbox, Relay, Subscription};
 
 fn shop(w: &World) -> Result<(Outbox, Connection), Failed> {
     let outbox = Outbox::open(w.database("shop/shop.db"))?;
@@ -66,62 +66,6 @@ pub(crate) fn is_long() -> bool {
     std::env::var("SUREHAND_CRASH").is_ok_and(|form| form == "full")
 }
 
-/// Messages are written in a shop that is open, and nobody delivers them.
-fn only_enqueued(sales: i64) -> CrashTest {
-    let test = CrashTest::new("enqueue").given(|w| shop(w).map(drop)).scenario(move |w| {
-        let outbox = Outbox::open(w.database("shop/shop.db"))?;
-        let mut db = w.connect("shop/shop.db")?;
-        db.pragma_update(None, "synchronous", "FULL")?;
-        for sale in 1..=sales {
-            let tx = db.transaction()?;
-            tx.execute("INSERT INTO sale (id) VALUES (?1)", [sale])?;
-            outbox.enqueue(&tx, Message::new("sale.made").json(&sale)?)?;
-            tx.commit()?;
-            w.promised("sale", sale);
-        }
-        Ok(())
-    });
-    let test = test.recover(|w| Ok(drop(Outbox::open(w.database("shop/shop.db"))?)));
-    test.invariant("both or neither, and what was promised", |w| {
-        let sales = numbers(w, "shop/shop.db", "SELECT id FROM sale ORDER BY id")?;
-        let messages = "SELECT CAST(CAST(payload AS TEXT) AS INTEGER) FROM outbox_message";
-        assert_eq!(sales, numbers(w, "shop/shop.db", messages)?);
-        assert!(sales.len() >= w.promises("sale").len(), "{sales:?}");
-        Ok(())
-    })
-}
-
-/// A depot gets messages from a sender that has no outbox of ours, and asks again after a crash.
-fn only_received(sales: i64) -> CrashTest {
-    const HORIZON: Duration = Duration::from_secs(7 * 86_400);
-    /// When every world begins.
-    const SENT_MS: i64 = 1_790_000_000_000;
-    fn receive(w: &World, sales: i64) -> Result<(), Failed> {
-        let inbox = Inbox::open(w.database("depot/depot.db"))?;
-        let mut inbox = inbox.on("sale.made", |tx: &Effect, sale: Json<i64>| {
-            tx.execute("INSERT INTO parcel (sale) VALUES (?1)", [*sale])?;
-            Ok(())
-        });
-        for sale in 1..=sales {
-            let id = MessageId::from_bytes([u8::try_from(sale)?; 16]);
-            let message = Message::new("sale.made").json(&sale)?;
-            let _ = inbox.receive("shop", HORIZON, id, SENT_MS, message)?;
-            w.promised("parcel", sale);
-        }
-        Ok(())
-    }
-    let test = CrashTest::new("receive").given(|w| {
-        drop(Inbox::open(w.database("depot/depot.db"))?);
-        Ok(w.connect("depot/depot.db")?.execute_batch("CREATE TABLE parcel (sale INTEGER)")?)
-    });
-    let test = test.scenario(move |w| receive(w, sales)).recover(move |w| receive(w, sales));
-    test.invariant("each has its effect once", move |w| {
-        let sent = numbers(w, "depot/depot.db", "SELECT sale FROM parcel ORDER BY sale")?;
-        assert_eq!(sent, (1..=sales).collect::<Vec<_>>());
-        Ok(())
-    })
-}
-
 /// In a shop that has sold before.
 fn selling_on(sales: i64) -> CrashTest {
     selling(sales).given(|w| {
@@ -132,7 +76,7 @@ fn selling_on(sales: i64) -> CrashTest {
 
 #[test]
 fn whenever_power_goes_a_sale_is_sent_once() {
-    let counts = selling_on(2).run().assert_survived();
+    let counts = selling_on(if is_long() { 10 } else { 2 }).run().assert_survived();
     report::survived("sales", &counts);
     assert!(counts.states > 300, "{counts}");
 }
@@ -149,12 +93,10 @@ fn whatever_fails_a_sale_is_sent_once() {
 
 #[test]
 fn a_crash_while_it_starts_again_changes_nothing() {
-    for (part, test) in [("enqueue", only_enqueued(1)), ("receive", only_received(1))] {
-        let counts = test.depth(2).run().assert_survived();
-        println!("{part} {counts}");
-        report::survived(&format!("recovery-{part}"), &counts);
-        assert!(counts.recovery_states > 100, "{counts}");
-    }
+    let test = selling_on(1).depth(2).budget(Duration::from_secs(if is_long() { 30 } else { 10 }));
+    let counts = test.run().assert_survived();
+    report::survived("recovery", &counts);
+    assert!(counts.recovery_states > 100, "{counts}");
 }
 
 #[test]
