@@ -85,7 +85,6 @@ pub(crate) fn skip() -> CrashTest {
     }
     let test = CrashTest::new("skip").given(one_dead).scenario(|w| {
         skip_it(w)?;
-        fill_up(w)?;
         deliver(w)
     });
     let test = test.recover(|w| {

@@ -10,10 +10,10 @@ use surehand::testing::{CrashTest, Failed, Fault, Link, World};
 use surehand::transport::{Greeter, Hello, Request, Settler};
 use surehand::{Effect, Failure, Relay, Subscription, Transport, crash_point};
 
-fn three_sold(w: &World) -> Result<(), Failed> {
+fn two_sold(w: &World) -> Result<(), Failed> {
     found(w)?;
     let mut shop = Shop::open(w)?;
-    for number in 1..=3 {
+    for number in 1..=2 {
         shop.sell(w, Sale::new(number))?;
     }
     Ok(())
@@ -37,7 +37,7 @@ fn deliver_with_a_breakout(w: &World) -> Result<(), Failed> {
 
 /// A handler that escapes its transaction leaves nothing behind.
 pub(crate) fn escape() -> CrashTest {
-    let test = CrashTest::new("escape").given(three_sold).scenario(deliver_with_a_breakout);
+    let test = CrashTest::new("escape").given(two_sold).scenario(deliver_with_a_breakout);
     held(test.must_reach(["the handler broke out"]).recover(deliver_with_a_breakout))
 }
 
@@ -72,7 +72,7 @@ impl Transport for Flaky {
 
 /// The destination is down, and comes up again: no message is blamed for it.
 pub(crate) fn outage() -> CrashTest {
-    let test = CrashTest::new("outage").given(three_sold).scenario(|w| {
+    let test = CrashTest::new("outage").given(two_sold).scenario(|w| {
         let link = w.link(depot(w, DEPOT, send)?);
         let way = Flaky { link, refuses: AtomicUsize::new(2) };
         w.run(Relay::open(w.database(SHOP))?.subscribe(Subscription::new(TO_DEPOT), way))?;
