@@ -149,9 +149,11 @@ pub(crate) fn deliver(w: &World) -> Result<(), Failed> {
     Ok(w.run(relay(w, send)?)?)
 }
 
-/// Somebody has this open all the time, so that nothing is checkpointed when a program ends.
-pub(crate) fn stays_open(w: &World, path: &str) -> Result<(), Failed> {
-    count(w, path, "SELECT count(*) FROM sqlite_schema").map(drop)
+/// Somebody has these open all the time, so that nothing is checkpointed when a program ends: that
+/// is left to other scenarios.
+pub(crate) fn stay_open(w: &World, paths: &[&str]) -> Result<(), Failed> {
+    let open = |path: &&str| count(w, path, "SELECT count(*) FROM sqlite_schema").map(drop);
+    paths.iter().try_for_each(open)
 }
 
 pub(crate) fn count(w: &World, path: &str, sql: &str) -> Result<i64, Failed> {

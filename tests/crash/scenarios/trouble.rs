@@ -2,13 +2,13 @@
 
 use super::held::held;
 use super::programs::{
-    DEPOT, SHOP, Sale, Shop, TO_DEPOT, count, deliver, depot, found, relay, send,
+    DEPOT, SHOP, Sale, Shop, TO_DEPOT, count, deliver, depot, found, relay, send, stay_open,
 };
 use super::relay::go_on;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use surehand::testing::{CrashTest, Failed, Fault, Link, World};
 use surehand::transport::{Greeter, Hello, Request, Settler};
-use surehand::{Effect, Failure, Relay, Subscription, Transport, crash_point};
+use surehand::{Effect, ErrorKind, Failure, Relay, Subscription, Transport, crash_point};
 
 fn two_sold(w: &World) -> Result<(), Failed> {
     found(w)?;
@@ -37,7 +37,10 @@ fn deliver_with_a_breakout(w: &World) -> Result<(), Failed> {
 
 /// A handler that escapes its transaction leaves nothing behind.
 pub(crate) fn escape() -> CrashTest {
-    let test = CrashTest::new("escape").given(two_sold).scenario(deliver_with_a_breakout);
+    let test = CrashTest::new("escape").given(two_sold).scenario(|w| {
+        stay_open(w, &[SHOP, DEPOT])?;
+        deliver_with_a_breakout(w)
+    });
     held(test.must_reach(["the handler broke out"]).recover(deliver_with_a_breakout))
 }
 
@@ -88,6 +91,16 @@ pub(crate) fn outage() -> CrashTest {
     })
 }
 
+/// Delivers; a relay that finds no rest is killed after a while, because nobody makes room.
+fn deliver_in_vain(w: &World) -> Result<(), Failed> {
+    let steps = AtomicUsize::new(0);
+    let is_in_vain = |_: &World| steps.fetch_add(1, Ordering::SeqCst) == 60;
+    match w.kill_when(relay(w, send)?, is_in_vain) {
+        Err(error) if error.kind() != ErrorKind::Stopped => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
 /// There is no room on one of the disks, once or for good, while messages are sold and settled.
 pub(crate) fn full_disk() -> CrashTest {
     let test = CrashTest::new("full disk").given(|w| {
@@ -95,8 +108,9 @@ pub(crate) fn full_disk() -> CrashTest {
         Shop::open(w)?.sell(w, Sale::new(1))
     });
     let test = test.scenario(|w| {
+        stay_open(w, &[SHOP, DEPOT])?;
         Shop::open(w)?.sell(w, Sale::new(2))?;
-        deliver(w)
+        deliver_in_vain(w)
     });
     held(test.recover(go_on)).faults([Fault::Full, Fault::StaysFull, Fault::Quota])
 }
@@ -104,6 +118,7 @@ pub(crate) fn full_disk() -> CrashTest {
 /// The shop commits without a sync, and the relay with one: what is sent cannot be undone.
 pub(crate) fn normal() -> CrashTest {
     let test = CrashTest::new("normal").given(found).scenario(|w| {
+        stay_open(w, &[SHOP, DEPOT])?;
         let mut shop = Shop::open(w)?;
         shop.db.pragma_update(None, "synchronous", "NORMAL")?;
         shop.sell_untold(Sale::new(1))?;
