@@ -112,8 +112,23 @@ pub(crate) fn found_depot(w: &World, path: &str) -> Result<(), Failed> {
     Ok(w.connect(path)?.execute_batch(PARCELS)?)
 }
 
-/// A shop and a depot that know of each other, and have nothing to do.
+/// A shop and a depot that know of each other, and have nothing to do; their pages are small. A
+/// power cut leaves the more different states, the more sectors a page has.
 pub(crate) fn found(w: &World) -> Result<(), Failed> {
+    small_pages(w, SHOP)?;
+    small_pages(w, DEPOT)?;
+    found_as_usual(w)
+}
+
+/// Makes a database of pages of two sectors, in WAL mode.
+pub(crate) fn small_pages(w: &World, path: &str) -> Result<(), Failed> {
+    let db = w.connect(path)?;
+    db.pragma_update(None, "page_size", 1024)?;
+    Ok(db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?)
+}
+
+/// The same, with pages as SQLite makes them.
+pub(crate) fn found_as_usual(w: &World) -> Result<(), Failed> {
     found_depot(w, DEPOT)?;
     Shop::open(w)?;
     deliver(w)

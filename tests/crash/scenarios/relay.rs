@@ -2,7 +2,7 @@
 
 use super::held::held;
 use super::programs::{
-    DEPOT, SHOP, Sale, Shop, count, deliver, found, relay, send, sent, stay_open,
+    DEPOT, SHOP, Sale, Shop, count, deliver, found, found_as_usual, relay, send, sent, stay_open,
 };
 use surehand::testing::{CrashTest, Failed, World};
 
@@ -21,7 +21,7 @@ pub(super) fn go_on(w: &World) -> Result<(), Failed> {
 /// Two sales are sent.
 pub(crate) fn deliver_two() -> CrashTest {
     let test = CrashTest::new("deliver").given(|w| {
-        found(w)?;
+        found_as_usual(w)?;
         sell_two(w)
     });
     let test = test.scenario(|w| {

@@ -101,7 +101,7 @@ fn deliver_in_vain(w: &World) -> Result<(), Failed> {
     }
 }
 
-/// There is no room on one of the disks, once or for good, while messages are sold and settled.
+/// There is no room on one of the disks, once or for good, while a message is applied and settled.
 pub(crate) fn full_disk() -> CrashTest {
     let test = CrashTest::new("full disk").given(|w| {
         found(w)?;
@@ -109,7 +109,6 @@ pub(crate) fn full_disk() -> CrashTest {
     });
     let test = test.scenario(|w| {
         stay_open(w, &[SHOP, DEPOT])?;
-        Shop::open(w)?.sell(w, Sale::new(2))?;
         deliver_in_vain(w)
     });
     held(test.recover(go_on)).faults([Fault::Full, Fault::StaysFull, Fault::Quota])
