@@ -82,13 +82,14 @@ pub(crate) fn outage() -> CrashTest {
         if count(w, SHOP, "SELECT redelivered_outage FROM outbox_subscription")? > 0 {
             w.reached("it was down");
         }
+        // A handler that gets no memory fails by itself: nothing to hold after every fault.
+        if count(w, SHOP, "SELECT redelivered_failure FROM outbox_subscription")? == 0 {
+            w.reached("nobody was blamed");
+        }
         Ok(())
     });
-    let test = test.must_reach(["it was down"]).recover(deliver);
-    held(test).invariant("nobody is blamed for an outage", |w| {
-        assert_eq!(count(w, SHOP, "SELECT redelivered_failure FROM outbox_subscription")?, 0);
-        Ok(())
-    })
+    let test = test.must_reach(["it was down", "nobody was blamed"]);
+    held(test.recover(deliver))
 }
 
 /// Delivers; a relay that finds no rest is killed after a while, because nobody makes room.
