@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 
 /// What SQLite itself checks, and sentences that answer with a row for each thing that is wrong.
-const RULES: [(&str, &str, &str); 6] = [
+const RULES: [(&str, &str, &str); 9] = [
     (
         "outbox_message",
         "an exception has lost its message",
@@ -25,6 +25,17 @@ const RULES: [(&str, &str, &str); 6] = [
              WHERE name = 'outbox_message')",
     ),
     (
+        "outbox_message",
+        "more was acknowledged than was sent",
+        "SELECT subscription, acked_to FROM outbox_subscription WHERE acked_to > sent_to",
+    ),
+    (
+        "inbox_seen",
+        "what is settled is still remembered",
+        "SELECT source, seq FROM inbox_seen s JOIN inbox_settled t USING (source)
+         WHERE s.seq BETWEEN t.first AND t.last",
+    ),
+    (
         "inbox_seen",
         "two ranges of what is settled overlap",
         "SELECT a.source, a.first FROM inbox_settled a JOIN inbox_settled b
@@ -34,6 +45,11 @@ const RULES: [(&str, &str, &str); 6] = [
         "inbox_seen",
         "one id was applied at two places",
         "SELECT source, min(seq) FROM inbox_seen GROUP BY source, id HAVING count(*) > 1",
+    ),
+    (
+        "inbox_seen",
+        "what was applied is beyond what was heard of",
+        "SELECT source, seq FROM inbox_seen s JOIN inbox_source USING (source) WHERE seq > high",
     ),
     (
         "inbox_seen",
@@ -70,15 +86,25 @@ pub(crate) fn complaints(connection: &Connection) -> rusqlite::Result<Vec<String
     Ok(complaints)
 }
 
-/// A place that a consumer knows of.
+/// What a consumer knows of some places of a producer's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     pub(crate) store: Vec<u8>,
     pub(crate) subscription: Vec<u8>,
     pub(crate) epoch: i64,
-    pub(crate) seq: i64,
-    /// The id that was applied there; none where only that it is settled is known.
-    pub(crate) id: Option<Vec<u8>>,
+    /// The largest place that it has applied or was told to be settled.
+    pub(crate) high: i64,
+    pub(crate) what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// Nothing but that there is such a log.
+    Nothing,
+    /// This id was applied there.
+    Applied { seq: i64, id: Vec<u8> },
+    /// Everything from here to there is settled.
+    Settled { first: i64, last: i64 },
 }
 
 /// All that the consumers in this database applied or know to be settled.
@@ -91,18 +117,26 @@ pub(crate) fn known(connection: &Connection) -> rusqlite::Result<Vec<Known>> {
         return Ok(Vec::new());
     }
     let mut statement = connection.prepare(
-        "SELECT store, subscription, epoch, seq, id FROM inbox_seen JOIN inbox_source USING (source)
+        "SELECT store, subscription, epoch, high, seq, seq, id
+         FROM inbox_seen JOIN inbox_source USING (source)
          UNION ALL
-         SELECT store, subscription, epoch, max(last), NULL
-         FROM inbox_settled JOIN inbox_source USING (source) GROUP BY source",
+         SELECT store, subscription, epoch, high, first, last, NULL
+         FROM inbox_source LEFT JOIN inbox_settled USING (source)",
     )?;
     let known = statement.query_map([], |row| {
+        let (first, last, id): (Option<i64>, Option<i64>, Option<Vec<u8>>) =
+            (row.get(4)?, row.get(5)?, row.get(6)?);
+        let what = match (first.zip(last), id) {
+            (Some((seq, _)), Some(id)) => What::Applied { seq, id },
+            (Some((first, last)), None) => What::Settled { first, last },
+            (None, _) => What::Nothing,
+        };
         Ok(Known {
             store: row.get(0)?,
             subscription: row.get(1)?,
             epoch: row.get(2)?,
-            seq: row.get(3)?,
-            id: row.get(4)?,
+            high: row.get(3)?,
+            what,
         })
     })?;
     known.collect()
@@ -118,21 +152,52 @@ pub(crate) fn doubts(connection: &Connection, known: &Known) -> rusqlite::Result
     if !connection.table_exists(Some("main"), "outbox_subscription")? {
         return Ok(None);
     }
+    let Known { store, subscription, epoch: heard, high, what } = known;
     let found = connection.query_row(
-        "SELECT sent_to, epoch, (SELECT id FROM outbox_message WHERE seq = ?3)
+        "SELECT subscription, sent_to, acked_to, epoch
          FROM outbox_subscription s JOIN outbox_store o ON o.uuid = ?1 WHERE s.uuid = ?2",
-        (&known.store, &known.subscription, known.seq),
-        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<Vec<u8>>>(2)?)),
+        (store, subscription),
+        |row| {
+            let number = |at| row.get::<_, i64>(at);
+            Ok((number(0)?, number(1)?, number(2)?, number(3)?))
+        },
     );
-    let Some((sent_to, epoch, id)) = found.optional()? else { return Ok(None) };
-    let Known { seq, epoch: heard, .. } = known;
-    Ok(if sent_to < *seq {
-        Some(format!("the consumer has {seq}, and only {sent_to} were sent"))
+    let Some((number, sent_to, acked_to, epoch)) = found.optional()? else { return Ok(None) };
+    Ok(if sent_to < *high {
+        Some(format!("the consumer has {high}, and only {sent_to} were sent"))
     } else if epoch < *heard {
         Some(format!("the consumer heard epoch {heard}, and the producer is at {epoch}"))
-    } else if id.is_some() && known.id.is_some() && id != known.id {
-        Some(format!("{seq} was applied under another id than the log has"))
+    } else if acked_to > *high {
+        Some(format!("{acked_to} was acknowledged, and the consumer has not more than {high}"))
     } else {
-        None
+        match what {
+            What::Nothing => None,
+            What::Applied { seq, id } => doubts_id(connection, *seq, id)?,
+            What::Settled { first, last } => doubts_range(connection, number, *first, *last)?,
+        }
     })
+}
+
+/// As long as the log has the message, it has it under the id that was applied.
+fn doubts_id(connection: &Connection, seq: i64, id: &[u8]) -> rusqlite::Result<Option<String>> {
+    let sentence = "SELECT 1 FROM outbox_message WHERE seq = ?1 AND id <> ?2";
+    let other = connection.query_row(sentence, (seq, id), |_| Ok(())).optional()?;
+    Ok(other.map(|()| format!("{seq} was applied under another id than the log has")))
+}
+
+/// What is told to be settled waits for nothing.
+fn doubts_range(
+    connection: &Connection,
+    subscription: i64,
+    first: i64,
+    last: i64,
+) -> rusqlite::Result<Option<String>> {
+    let found = connection.query_row(
+        "SELECT seq, state FROM outbox_delivery
+         WHERE subscription = ?1 AND seq BETWEEN ?2 AND ?3 AND state <> 'skipped'",
+        (subscription, first, last),
+        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)),
+    );
+    let waits = found.optional()?;
+    Ok(waits.map(|(seq, state)| format!("the consumer was told {seq} is settled; it is {state}")))
 }

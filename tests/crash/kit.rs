@@ -1,7 +1,7 @@
 //! The kit says what it does not know, and tells chance from chance.
 
 use surehand::testing::{CrashTest, Failed, Verdict, World};
-use surehand::{Message, Outbox};
+use surehand::{Inbox, Message, Outbox};
 
 fn note(w: &World) -> Result<(), Failed> {
     let db = w.connect("desk/notes.db")?;
@@ -72,20 +72,32 @@ fn a_place_in_the_code_is_one_to_crash_at() {
     surehand::crash_point!("nobody looks");
 }
 
+/// One message is written, and somebody spoils the store with this.
+fn spoilt(sql: &str) -> CrashTest {
+    let test = CrashTest::new("audit").given(|w| {
+        let outbox = Outbox::open(w.database("desk/notes.db"))?;
+        drop(Inbox::open(w.database("desk/notes.db"))?);
+        let mut db = w.connect("desk/notes.db")?;
+        let tx = db.transaction()?;
+        outbox.enqueue(&tx, Message::new("note"))?;
+        Ok(tx.commit()?)
+    });
+    let (test, sql) = (test.scenario(note), sql.to_string());
+    test.recover(move |w| Ok(w.connect("desk/notes.db")?.execute_batch(&sql)?))
+}
+
+#[track_caller]
+fn is_seen_unasked(sql: &str, complaint: &str) {
+    let verdict = spoilt(sql).run();
+    let story = verdict.to_string();
+    assert!(story.contains(complaint), "{complaint}: {story}");
+    let _ = verdict.assert_lost();
+    let _ = spoilt(sql).without_audit().run().assert_survived();
+}
+
 #[test]
 fn stores_are_looked_at_unasked() {
-    let broken = |sql: &'static str| {
-        let test = CrashTest::new("audit").given(|w| {
-            let outbox = Outbox::open(w.database("desk/notes.db"))?;
-            let mut db = w.connect("desk/notes.db")?;
-            let tx = db.transaction()?;
-            outbox.enqueue(&tx, Message::new("note"))?;
-            Ok(tx.commit()?)
-        });
-        let test = test.scenario(note);
-        test.recover(move |w| Ok(w.connect("desk/notes.db")?.execute_batch(sql)?))
-    };
-    let _ = broken("").run().assert_survived();
+    let _ = spoilt("").run().assert_survived();
     for (sql, complaint) in [
         (
             "INSERT INTO outbox_delivery (subscription, seq, id, state, updated_at_ms)
@@ -94,8 +106,18 @@ fn stores_are_looked_at_unasked() {
         ),
         (
             "INSERT INTO outbox_subscription (name, uuid, topics, settled_to, sent_to)
+            VALUES ('a', x'00', '>', 0, 1); UPDATE outbox_store SET pruned_to = 1",
+            "the log was emptied beyond what is settled: at 0 of 1",
+        ),
+        (
+            "INSERT INTO outbox_subscription (name, uuid, topics, settled_to, sent_to)
             VALUES ('a', x'00', '>', 1, 7)",
             "more was sent than was ever written: at 7 of 1",
+        ),
+        (
+            "INSERT INTO outbox_subscription (name, uuid, topics, settled_to, sent_to, acked_to)
+            VALUES ('a', x'00', '>', 0, 0, 1)",
+            "more was acknowledged than was sent: at 1 of 1",
         ),
         (
             "PRAGMA foreign_keys = 0; CREATE TABLE a (b REFERENCES note (rowid));
@@ -103,12 +125,74 @@ fn stores_are_looked_at_unasked() {
             INSERT INTO e VALUES (7)",
             "a row of e refers to none",
         ),
+        (
+            "INSERT INTO inbox_settled VALUES (1, 1, 4), (1, 4, 5)",
+            "two ranges of what is settled overlap: at 1 of 1",
+        ),
+        (
+            "INSERT INTO inbox_seen VALUES (1, 2, x'00', 0, 0, NULL), (1, 3, x'00', 0, 0, NULL)",
+            "one id was applied at two places: at 2 of 1",
+        ),
+        (
+            "INSERT INTO inbox_settled VALUES (1, 2, 4);
+            INSERT INTO inbox_seen VALUES (1, 3, x'00', 0, 0, NULL)",
+            "what is settled is still remembered: at 3 of 1",
+        ),
+        (
+            "INSERT INTO inbox_source (source, consumer, store, subscription, epoch, nonce, high)
+            VALUES (1, 'a', x'00', x'00', 1, 1, 2);
+            INSERT INTO inbox_seen VALUES (1, 3, x'00', 0, 0, NULL)",
+            "what was applied is beyond what was heard of: at 3 of 1",
+        ),
+        (
+            "INSERT INTO inbox_source (source, consumer, store, subscription, epoch, nonce, high)
+            VALUES (1, 'a', x'00', x'00', 1, 1, 2); INSERT INTO inbox_settled VALUES (1, 1, 3)",
+            "what is settled is beyond what was heard of: at 2 of 1",
+        ),
     ] {
-        let verdict = broken(sql).run();
-        let story = verdict.to_string();
-        assert!(story.contains(complaint), "{complaint}: {story}");
-        let _ = verdict.assert_lost();
-        let _ = broken(sql).without_audit().run().assert_survived();
+        is_seen_unasked(sql, complaint);
+    }
+}
+
+/// A subscription that sent and settled so much, and the consumer at its end.
+fn both_ends(sent_to: i64, acked_to: i64, high: i64, more: &str) -> String {
+    format!(
+        "INSERT INTO outbox_subscription (name, uuid, topics, settled_to, sent_to, acked_to, epoch)
+        VALUES ('a', x'07', '>', {sent_to}, {sent_to}, {acked_to}, 3);
+        INSERT INTO inbox_source (source, consumer, store, subscription, epoch, nonce, high)
+        SELECT 1, 'a', uuid, x'07', 3, 1, {high} FROM outbox_store; {more}"
+    )
+}
+
+#[test]
+fn what_one_store_knows_of_another_is_looked_at_unasked() {
+    let agrees = both_ends(1, 1, 1, "INSERT INTO inbox_settled VALUES (1, 1, 1)");
+    let _ = spoilt(&agrees).run().assert_survived();
+    let complaints = [
+        (both_ends(0, 0, 1, ""), "the consumer has 1, and only 0 were sent"),
+        (
+            both_ends(1, 1, 1, "UPDATE inbox_source SET epoch = 4"),
+            "the consumer heard epoch 4, and the producer is at 3",
+        ),
+        (both_ends(1, 1, 0, ""), "1 was acknowledged, and the consumer has not more than 0"),
+        (
+            both_ends(1, 1, 1, "INSERT INTO inbox_seen VALUES (1, 1, x'00', 0, 0, NULL)"),
+            "1 was applied under another id than the log has",
+        ),
+        (
+            both_ends(
+                1,
+                1,
+                1,
+                "INSERT INTO inbox_settled VALUES (1, 1, 1);
+                INSERT INTO outbox_delivery (subscription, seq, id, state, updated_at_ms)
+                SELECT 1, seq, id, 'parked', 0 FROM outbox_message",
+            ),
+            "the consumer was told 1 is settled; it is parked",
+        ),
+    ];
+    for (sql, complaint) in complaints {
+        is_seen_unasked(&sql, complaint);
     }
 }
 

@@ -1,7 +1,9 @@
 //! Dead letters: how one comes to be, and each thing that a person may do with it.
 
 use super::held::{Held, held};
-use super::programs::{DEPOT, SHOP, Sale, Shop, TO_DEPOT, count, deliver, found, relay, send};
+use super::programs::{
+    DEPOT, SHOP, Sale, Shop, TO_DEPOT, count, deliver, found, relay, send, stay_open,
+};
 use surehand::operator::DeadLetter;
 use surehand::testing::{CrashTest, Failed, World};
 use surehand::{Effect, Failure, Message, Operator};
@@ -53,6 +55,7 @@ pub(super) fn redrive(w: &World) -> Result<(), Failed> {
 /// A refused message dies, its key waits, and a redrive delivers both.
 pub(crate) fn dead_letter() -> CrashTest {
     let test = CrashTest::new("dead letter").given(two_sold).scenario(|w| {
+        stay_open(w, &[SHOP, DEPOT])?;
         deliver_from_stock(w)?;
         let states = "SELECT count(*) FROM outbox_delivery WHERE state IN ('dead', 'parked')";
         if count(w, SHOP, states)? == 2 {
@@ -84,8 +87,8 @@ pub(crate) fn skip() -> CrashTest {
         Ok(())
     }
     let test = CrashTest::new("skip").given(one_dead).scenario(|w| {
+        stay_open(w, &[SHOP, DEPOT])?;
         skip_it(w)?;
-        fill_up(w)?;
         deliver(w)
     });
     let test = test.recover(|w| {
@@ -114,6 +117,7 @@ pub(crate) fn replace() -> CrashTest {
         Ok(())
     }
     let test = CrashTest::new("replace").given(one_dead).scenario(|w| {
+        stay_open(w, &[SHOP, DEPOT])?;
         replace_it(w)?;
         deliver_from_stock(w)
     });

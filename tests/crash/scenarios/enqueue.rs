@@ -1,17 +1,17 @@
 //! Messages beside business rows: together or not at all, whatever the customer is told.
 
 use super::held::held;
-use super::programs::{Sale, Shop, deliver, found};
+use super::programs::{Sale, Shop, deliver, found_as_usual};
+use std::time::Duration;
 use surehand::Message;
 use surehand::testing::{CrashTest, Failed};
 
 /// One that the customer asks for again, not knowing whether it was made.
-const ASKED_TWICE: Sale =
-    Sale { number: 3, key: None, delay: std::time::Duration::ZERO, repeatable: true };
+const ASKED_TWICE: Sale = Sale { number: 3, key: None, delay: Duration::ZERO, repeatable: true };
 
 /// Sales that are committed, given up in a savepoint, and rolled back.
 pub(crate) fn enqueue() -> CrashTest {
-    let test = CrashTest::new("enqueue").given(found).scenario(|w| {
+    let test = CrashTest::new("enqueue").given(found_as_usual).scenario(|w| {
         let mut shop = Shop::open(w)?;
         given_up_in_part(&mut shop)?;
         w.promised("sale", 1);

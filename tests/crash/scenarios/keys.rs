@@ -1,7 +1,7 @@
 //! A message that fails holds back its own key, and nobody else's.
 
 use super::held::held;
-use super::programs::{DEPOT, Sale, Shop, found, relay, send, sent};
+use super::programs::{DEPOT, SHOP, Sale, Shop, found, relay, send, sent, stay_open};
 use surehand::testing::{CrashTest, Failed, World};
 use surehand::{Effect, Failure, crash_point};
 
@@ -28,6 +28,7 @@ pub(crate) fn keys() -> CrashTest {
         shop.sell(w, Sale::of(3, "south"))
     });
     let test = test.scenario(|w| {
+        stay_open(w, &[SHOP, DEPOT])?;
         deliver_in_the_end(w)?;
         if sent(w, DEPOT)? == [3, 1, 2] {
             w.reached("the second waits, the other key does not");

@@ -12,8 +12,8 @@ pub(crate) const TO_DEPOT: &str = "depot";
 
 const SALES: &str = "CREATE TABLE IF NOT EXISTS sale \
     (number INTEGER PRIMARY KEY, key TEXT, message BLOB, due_ms INTEGER)";
-const WRITE_SALE: &str = "INSERT OR IGNORE INTO sale VALUES \
-    (?1, ?2, ?3, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) + ?4)";
+const WRITE_SALE: &str = "INSERT OR IGNORE INTO sale VALUES (?1, ?2, ?3, iif(?4 = 0, 0, \
+    CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) + ?4))";
 const PARCELS: &str = "CREATE TABLE IF NOT EXISTS parcel \
     (nth INTEGER PRIMARY KEY, sale INTEGER, seq INTEGER, message BLOB, sent_ms INTEGER)";
 const WRITE_PARCEL: &str = "INSERT INTO parcel (sale, seq, message, sent_ms) VALUES \
@@ -112,8 +112,23 @@ pub(crate) fn found_depot(w: &World, path: &str) -> Result<(), Failed> {
     Ok(w.connect(path)?.execute_batch(PARCELS)?)
 }
 
-/// A shop and a depot that know of each other, and have nothing to do.
+/// A shop and a depot that know of each other, and have nothing to do; their pages are small. A
+/// power cut leaves the more different states, the more sectors a page has.
 pub(crate) fn found(w: &World) -> Result<(), Failed> {
+    small_pages(w, SHOP)?;
+    small_pages(w, DEPOT)?;
+    found_as_usual(w)
+}
+
+/// Makes a database of pages of two sectors, in WAL mode.
+pub(crate) fn small_pages(w: &World, path: &str) -> Result<(), Failed> {
+    let db = w.connect(path)?;
+    db.pragma_update(None, "page_size", 1024)?;
+    Ok(db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?)
+}
+
+/// The same, with pages as SQLite makes them.
+pub(crate) fn found_as_usual(w: &World) -> Result<(), Failed> {
     found_depot(w, DEPOT)?;
     Shop::open(w)?;
     deliver(w)
@@ -147,6 +162,13 @@ where
 /// Everything that was sold is sent.
 pub(crate) fn deliver(w: &World) -> Result<(), Failed> {
     Ok(w.run(relay(w, send)?)?)
+}
+
+/// Somebody has these open all the time, so that nothing is checkpointed when a program ends: that
+/// is left to other scenarios.
+pub(crate) fn stay_open(w: &World, paths: &[&str]) -> Result<(), Failed> {
+    let open = |path: &&str| count(w, path, "SELECT count(*) FROM sqlite_schema").map(drop);
+    paths.iter().try_for_each(open)
 }
 
 pub(crate) fn count(w: &World, path: &str, sql: &str) -> Result<i64, Failed> {

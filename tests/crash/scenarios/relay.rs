@@ -1,7 +1,9 @@
 //! A relay delivers; and takes over from one that died.
 
 use super::held::held;
-use super::programs::{DEPOT, Sale, Shop, count, deliver, found, relay, send, sent};
+use super::programs::{
+    DEPOT, SHOP, Sale, Shop, count, deliver, found, found_as_usual, relay, send, sent, stay_open,
+};
 use surehand::testing::{CrashTest, Failed, World};
 
 fn sell_two(w: &World) -> Result<(), Failed> {
@@ -19,7 +21,7 @@ pub(super) fn go_on(w: &World) -> Result<(), Failed> {
 /// Two sales are sent.
 pub(crate) fn deliver_two() -> CrashTest {
     let test = CrashTest::new("deliver").given(|w| {
-        found(w)?;
+        found_as_usual(w)?;
         sell_two(w)
     });
     let test = test.scenario(|w| {
@@ -36,6 +38,7 @@ pub(crate) fn deliver_two() -> CrashTest {
 /// stood by goes on, with what it knew of the store from before.
 pub(crate) fn take_over() -> CrashTest {
     let test = CrashTest::new("take over").given(found).scenario(|w| {
+        stay_open(w, &[SHOP, DEPOT])?;
         let (first, standby) = (relay(w, send)?, relay(w, send)?);
         sell_two(w)?;
         w.kill_when(first, |w| sent(w, DEPOT).is_ok_and(|sent| sent.len() == 2))?;

@@ -1,7 +1,7 @@
 //! A store is restored from an older copy: somebody notices before anything wrong is done.
 
 use super::held::Held;
-use super::programs::{DEPOT, SHOP, Sale, Shop, TO_DEPOT, deliver, depot, found, send};
+use super::programs::{DEPOT, SHOP, Sale, Shop, TO_DEPOT, deliver, depot, found, send, stay_open};
 use std::time::Duration;
 use surehand::testing::{CrashTest, Failed, World};
 use surehand::{Error, ErrorKind, Operator, Relay, Subscription};
@@ -89,6 +89,10 @@ pub(crate) fn consumer_restored() -> CrashTest {
         between(w, SHOP, DEPOT)??;
         shop.sell(w, Sale::new(3))
     });
-    let test = test.scenario(mended).must_reach(["it was noticed"]).recover(mended);
+    let test = test.scenario(|w| {
+        stay_open(w, &[SHOP, OLDER_DEPOT])?;
+        mended(w)
+    });
+    let test = test.must_reach(["it was noticed"]).recover(mended);
     Held { depots: &[OLDER_DEPOT], ..Held::default() }.in_test(test)
 }
