@@ -15,6 +15,7 @@ mod audit;
 mod budget;
 mod case;
 mod certificate;
+mod conformance;
 mod crash_test;
 mod dice;
 mod disk;
@@ -40,6 +41,7 @@ mod vfs;
 mod world;
 
 pub use certificate::Certificate;
+pub use conformance::{Arrived, Check, Conformance, Consumer, Finding, Report};
 pub use crash_test::CrashTest;
 pub use disk::{Fault, Profile};
 pub use external::External;
