@@ -1,6 +1,7 @@
 //! Why a message was not applied, as a handler says it.
 
 use crate::error::Error;
+use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
@@ -67,6 +68,11 @@ impl Failure {
         Self { cause: self.text().into(), permanent: self.permanent, delay: self.delay }
     }
 
+    /// What is said of code that panicked: by the panic's own text.
+    pub(crate) fn panicked(who: &str, panic: &(dyn Any + Send)) -> Self {
+        Self::retry(format!("{who} panicked: {}", panic_text(panic)))
+    }
+
     /// The database's own trouble (full, broken), which no message is to be blamed for.
     pub(crate) fn of_the_ground(&self) -> Option<Error> {
         let mut cause: Option<&(dyn StdError + 'static)> = Some(&*self.cause);
@@ -90,6 +96,13 @@ impl Failure {
         }
         text
     }
+}
+
+/// What a panic says.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "without a text".into())
 }
 
 fn ground(error: &rusqlite::Error) -> Option<Error> {

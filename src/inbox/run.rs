@@ -6,7 +6,6 @@ use crate::error::Result;
 use crate::failure::Failure;
 use crate::message::Envelope;
 use crate::store::transaction;
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What is said of a handler that broke out.
@@ -39,7 +38,7 @@ pub(super) fn handler(
     savepoint.set(connection)?;
     let effect = Effect::new(connection, envelope);
     let result = catch_unwind(AssertUnwindSafe(|| handler.apply(&effect, prepared)))
-        .unwrap_or_else(|panic| Err(Failure::retry(panic_text(&*panic))));
+        .unwrap_or_else(|panic| Err(Failure::panicked("the handler", &*panic)));
     // An open statement keeps its snapshot: once somebody else has written, no transaction could
     // begin any more. And under query_only the next messages would fail, and our own writes.
     if connection.is_busy() || transaction::is_query_only(connection)? {
@@ -66,10 +65,4 @@ pub(super) fn handler(
             Ok(if undone { Ran::Failed(failure) } else { Ran::Escaped })
         }
     }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("the handler panicked: {}", text.unwrap_or_else(|| "without a text".into()))
 }

@@ -79,10 +79,10 @@ impl Function {
             let outcome = match self.runtime.spawn(async move { call(envelope).await }).await {
                 Ok(Ok(())) => Outcome::delivered(),
                 Ok(Err(failure)) => Outcome::Failed(failure),
-                Err(panic) if panic.is_panic() => {
-                    Outcome::Failed(Failure::retry("the function panicked"))
-                }
-                Err(_) => Outcome::Unknown,
+                Err(error) => match error.try_into_panic() {
+                    Ok(panic) => Outcome::Failed(Failure::panicked("the function", &*panic)),
+                    Err(_) => Outcome::Unknown,
+                },
             };
             blocked = !matches!(outcome, Outcome::Applied(_));
             settler.settle(ticket, outcome);

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc as queue};
+use tokio::task::JoinError;
 
 /// How many `prepare` steps run at the same time.
 const PREPARING: usize = 32;
@@ -168,9 +169,12 @@ fn start_preparing(
             }
             let mut prepared = HashMap::new();
             for (seq, step) in steps {
-                let result = step.await;
-                let result =
-                    result.unwrap_or_else(|_| Err(Failure::retry("the prepare step panicked")));
+                let result = match step.await.map_err(JoinError::try_into_panic) {
+                    Ok(result) => result,
+                    Err(Ok(panic)) => Err(Failure::panicked("the prepare step", &*panic)),
+                    // The runtime ends: nobody knows, and no message is to blame.
+                    Err(Err(_)) => return,
+                };
                 prepared.insert(seq, result);
             }
             if jobs.send(Job::Deliver(request, prepared, settler)).is_err() {
