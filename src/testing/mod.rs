@@ -19,7 +19,7 @@ mod audit;
 mod budget;
 mod case;
 mod certificate;
-mod conformance;
+pub mod conformance;
 mod crash_test;
 mod dice;
 mod disk;
@@ -48,7 +48,6 @@ mod world;
 #[doc(hidden)]
 pub use crate::mistake::Mistake;
 pub use certificate::Certificate;
-pub use conformance::{Arrived, Check, Conformance, Consumer, Finding, Report};
 pub use crash_test::CrashTest;
 pub use disk::{Fault, Profile};
 #[doc(hidden)]

@@ -1,6 +1,6 @@
 //! Every transport that is shipped keeps what a transport promises.
 
-use surehand::testing::{Conformance, Consumer, Finding, Report};
+use surehand::testing::conformance::{Conformance, Consumer, Finding, Report};
 use surehand::transport::{self, Function, Local};
 
 /// The checks that were not made, with their reasons.

@@ -37,7 +37,7 @@ use std::time::Duration;
 /// come out: an [`Inbox`], or a function. A transport over a network brings its server along.
 ///
 /// ```
-/// use surehand::testing::{Consumer, Conformance};
+/// use surehand::testing::conformance::{Conformance, Consumer};
 /// use surehand::transport::{self, Local};
 ///
 /// Conformance::with_inbox("local", Local::new).run().assert();
