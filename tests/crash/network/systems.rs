@@ -11,6 +11,11 @@ fn seeds(few: u64, many: u64) -> Range<u64> {
     0..if is_long() { many } else { few }
 }
 
+/// The long form has many seeds, and fewer sales in the most of them.
+fn either(long: i64, short: i64) -> i64 {
+    if is_long() { long } else { short }
+}
+
 #[track_caller]
 fn survives(part: &str, test: CrashTest, seeds: Range<u64>) -> Counts {
     let many = seeds.end - seeds.start;
@@ -24,14 +29,14 @@ fn survives(part: &str, test: CrashTest, seeds: Range<u64>) -> Counts {
 
 #[test]
 fn a_shop_and_a_depot_come_through_any_weather() {
-    let system = System { depots: &["east"], relays: 1, sales: 8 };
-    survives("one-depot", test("one depot", system), seeds(120, 35_000));
+    let system = System { depots: &["east"], relays: 1, sales: either(4, 8) };
+    survives("one-depot", test("one depot", system), seeds(120, 38_000));
 }
 
 #[test]
 fn a_standby_and_two_depots_come_through_any_weather() {
     let system = System { depots: &["east", "west"], relays: 2, sales: 12 };
-    let counts = survives("two-depots", test("two depots", system), seeds(120, 12_000));
+    let counts = survives("two-depots", test("two depots", system), seeds(120, 7_000));
     for trouble in Trouble::ALL {
         assert!(counts.troubles.of(trouble) > 0, "no {trouble:?}: {}", counts.troubles);
     }
