@@ -124,17 +124,17 @@ fn survives(part: &str, test: CrashTest) -> Counts {
 
 #[test]
 fn a_day_of_writing_loses_nothing() {
-    survives("day-writing", writing(either(120, 12)));
+    survives("day-writing", writing(either(60, 8)));
 }
 
 #[test]
 fn a_day_of_writing_on_small_sectors_loses_nothing() {
-    survives("day-writing-small", writing(either(60, 6)).profile(Profile::Harsh));
+    survives("day-writing-small", writing(either(30, 4)).profile(Profile::Harsh));
 }
 
 #[test]
 fn a_day_of_receiving_applies_each_once() {
-    survives("day-receiving", receiving(either(40, 4)));
+    survives("day-receiving", receiving(either(40, 3)));
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_day_of_receiving_on_small_sectors_applies_each_once() {
 
 #[test]
 fn crashes_in_a_row_lose_nothing_that_was_written() {
-    let test = writing(either(5, 2)).depth(2);
+    let test = writing(either(3, 1)).depth(2);
     assert!(survives("row-writing", test).recovery_states > 100);
 }
 
