@@ -41,7 +41,10 @@ pub enum ErrorKind {
     SqliteTooOld,
     /// Another connection held the database for longer than the busy timeout. Nothing was written.
     Busy,
-    /// The disk or a quota is full. The whole transaction was rolled back.
+    /// The disk or a quota is full. The whole transaction was rolled back. Only where the database
+    /// was opened with `psow=0` (<https://sqlite.org/psow.html>) a crash right after it may bring
+    /// back a commit that failed so, wholly: look before you repeat it there, or repeat it with the
+    /// same idempotency key.
     DiskFull,
     /// The connection handed in is not inside a transaction (any more). Nothing was written.
     NotInTransaction,

@@ -164,3 +164,18 @@ fn on_a_full_disk_nothing_is_lost_or_sent_twice() {
 fn what_was_sent_is_never_undone_where_the_application_does_not_sync() {
     survives("application-at-normal");
 }
+
+/// There SQLite writes the commit twice, to keep what an interrupted write may spoil away from it.
+/// If the second one finds no room, it takes back what a crash brings again: no error of ours can
+/// be more certain than that.
+#[test]
+fn a_full_disk_may_hide_a_commit_only_where_a_write_may_spoil_what_lies_beside_it() {
+    let full = |profile| enqueue::enqueue().profile(profile).faults([Fault::Full]);
+    let full = |profile| full(profile).without_crashes().run();
+    let counts = full(Profile::Unix).assert_survived();
+    assert!(counts.failed_runs > 10, "{counts}");
+    let verdict = full(Profile::Harsh);
+    let story = verdict.to_string();
+    assert!(story.contains("was told to be undone"), "{story}");
+    let _ = verdict.assert_lost();
+}
