@@ -1,13 +1,14 @@
 //! Scenarios that only a mistake needs.
 
 use crate::futures;
+use crate::scenarios::Scenario;
 use crate::scenarios::held::held;
 use crate::scenarios::programs::{DEPOT, SHOP, Sale, Shop, deliver, found, relay, send, sent};
 use std::time::Duration;
 use surehand::testing::{CrashTest, Failed, World};
 use surehand::{Effect, Failure, Operator, Relay, RetryPolicy, Subscription};
 
-pub(super) fn all() -> Vec<(&'static str, fn() -> CrashTest)> {
+pub(super) fn all() -> Vec<(&'static str, Scenario)> {
     vec![
         ("async", futures::test),
         ("poison", poison),
