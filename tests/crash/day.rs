@@ -109,6 +109,9 @@ fn receiving(messages: i64) -> CrashTest {
     })
 }
 
+/// What a test may take in the short form: a sample, where that is little.
+const SHORT: Duration = Duration::from_secs(4);
+
 /// In the long form, and in the short one.
 fn either<T>(long: T, short: T) -> T {
     if is_long() { long } else { short }
@@ -116,6 +119,7 @@ fn either<T>(long: T, short: T) -> T {
 
 #[track_caller]
 fn survives(part: &str, test: CrashTest) -> Counts {
+    let test = if is_long() { test } else { test.budget(SHORT) };
     let counts = test.run().assert_survived();
     report::survived(part, &counts);
     assert!(counts.states > 100, "{counts}");
@@ -124,17 +128,17 @@ fn survives(part: &str, test: CrashTest) -> Counts {
 
 #[test]
 fn a_day_of_writing_loses_nothing() {
-    survives("day-writing", writing(either(60, 8)));
+    survives("day-writing", writing(either(60, 4)));
 }
 
 #[test]
 fn a_day_of_writing_on_small_sectors_loses_nothing() {
-    survives("day-writing-small", writing(either(30, 4)).profile(Profile::Harsh));
+    survives("day-writing-small", writing(either(30, 2)).profile(Profile::Harsh));
 }
 
 #[test]
 fn a_day_of_receiving_applies_each_once() {
-    survives("day-receiving", receiving(either(40, 3)));
+    survives("day-receiving", receiving(either(40, 2)));
 }
 
 #[test]

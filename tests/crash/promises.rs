@@ -74,9 +74,15 @@ fn selling_on(sales: i64) -> CrashTest {
     })
 }
 
+/// What a test may take in the long form, and in the short one.
+fn seconds(long: u64, short: u64) -> Duration {
+    Duration::from_secs(if is_long() { long } else { short })
+}
+
 #[test]
 fn whenever_power_goes_a_sale_is_sent_once() {
-    let counts = selling_on(if is_long() { 10 } else { 2 }).run().assert_survived();
+    let counts =
+        selling_on(if is_long() { 10 } else { 1 }).budget(seconds(60, 6)).run().assert_survived();
     report::survived("sales", &counts);
     assert!(counts.states > 300, "{counts}");
 }
@@ -86,14 +92,17 @@ fn whatever_fails_a_sale_is_sent_once() {
     let few = vec![Fault::Sync, Fault::SyncKeepsCache, Fault::SyncRevertsCache];
     let faults = if is_long() { Fault::ALL.to_vec() } else { few };
     let kinds = faults.len() as u64;
-    let counts = selling_on(1).faults(faults).run().assert_survived();
+    let counts = selling_on(1).faults(faults).budget(seconds(60, 12)).run().assert_survived();
     report::survived("faults", &counts);
-    assert!(counts.fault_kinds == kinds && counts.failed_runs > 10, "{counts}");
+    assert!(
+        counts.fault_kinds <= kinds && counts.fault_kinds >= 3 && counts.failed_runs > 10,
+        "{counts}"
+    );
 }
 
 #[test]
 fn a_crash_while_it_starts_again_changes_nothing() {
-    let test = selling_on(1).depth(2).budget(Duration::from_secs(if is_long() { 30 } else { 10 }));
+    let test = selling_on(1).depth(2).budget(seconds(30, 5));
     let counts = test.run().assert_survived();
     report::survived("recovery", &counts);
     assert!(counts.recovery_states > 100, "{counts}");
@@ -101,7 +110,8 @@ fn a_crash_while_it_starts_again_changes_nothing() {
 
 #[test]
 fn on_a_disk_of_small_sectors_a_sale_is_sent_once() {
-    let counts = selling_on(1).profile(Profile::Harsh).run().assert_survived();
+    let counts =
+        selling_on(1).profile(Profile::Harsh).budget(seconds(60, 6)).run().assert_survived();
     report::survived("small-sectors", &counts);
 }
 

@@ -43,9 +43,9 @@ pub(crate) fn all() -> Vec<(&'static str, Scenario)> {
 }
 
 /// What the runs of a scenario may take: in the short form each is a sample where that is little.
-const SHORT: Duration = Duration::from_secs(5);
-const TWICE: Duration = Duration::from_secs(10);
-const FAULTS: Duration = Duration::from_secs(15);
+const SHORT: Duration = Duration::from_secs(3);
+const TWICE: Duration = Duration::from_secs(5);
+const FAULTS: Duration = Duration::from_secs(8);
 
 /// Faults that few calls can meet: a sample of all would leave them out.
 const RARE: [Fault; 6] = [
