@@ -87,11 +87,11 @@ pub(in super::super) fn names(stage: &mut Stage) -> Checked {
     let mut envelopes: Vec<Envelope> =
         topics().map(|topic| stage.desk.envelope(Message::new(topic))).into();
     let long = "k".repeat(limits::KEY_BYTES);
-    for key in ["a", "", "a b/c?d=e&f#g%20", "\u{1f980} gr\u{fc}n", "two\r\nlines\0", &long] {
+    for key in ["a", "", "A b/c?d=e&f#g%20+", "\u{1f980} gr\u{fc}n", "two\r\nlines\0", &long] {
         envelopes.push(stage.desk.envelope(Message::new(TOPIC).key(key)));
     }
     let long = "c".repeat(limits::CONTENT_TYPE_BYTES);
-    for content_type in ["application/json", "text/plain; charset=\"utf-8\"", "", &long] {
+    for content_type in ["Application/JSON", "text/plain; charset=\"utf-8\"", "", &long] {
         envelopes.push(stage.desk.envelope(Message::new(TOPIC).content_type(content_type)));
     }
     let parts = |arrived: &Arrived| {

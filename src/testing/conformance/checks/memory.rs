@@ -22,7 +22,7 @@ pub(in super::super) fn topics_are_right(stage: &mut Stage) -> Checked {
 
 /// A relay that is told of a memory sends more at once, and trusts in it.
 pub(in super::super) fn is_honest(stage: &mut Stage) -> Checked {
-    let welcome = stage.greet()?;
+    let welcome = stage.welcome(stage.desk.greeting())?;
     let is_registered = matches!(welcome, Welcome::Registered { .. });
     if !stage.remembers()? {
         held(!stage.ends_in_inbox(), || "it ends in an inbox, and does not say so".into())?;

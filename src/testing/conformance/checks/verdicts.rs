@@ -51,7 +51,7 @@ fn said(stage: &Stage, handed: Handed, is_it: fn(&What) -> bool, what: &str) -> 
     });
     match heard {
         Some(heard) if is_it(&heard) => Ok(()),
-        Some(heard) => broken(format!("it is not {what}, but {heard:?}")),
+        Some(heard) => broken(format!("it is not {what}: {heard}")),
         None => broken(format!("it is not {what}: nothing came back")),
     }
 }
@@ -66,7 +66,7 @@ pub(in super::super) fn fenced(stage: &mut Stage) -> Checked {
         Incarnation { epoch: epoch - 1, nonce },
         Incarnation { epoch, nonce: nonce.wrapping_add(1) },
     ] {
-        let welcome = stage.greet_as(Hello { incarnation: other, ..hello })?;
+        let welcome = stage.welcome(Hello { incarnation: other, ..hello })?;
         let refused = welcome == Welcome::Refused { registered: hello.incarnation };
         held(refused, || format!("a hello of {other:?} was answered with {welcome:?}"))?;
         let envelopes = vec![stage.plain()];
@@ -89,7 +89,7 @@ pub(in super::super) fn rewound(stage: &mut Stage) -> Checked {
     let other = Envelope { seq: first.seq, ..stage.plain() };
     let handed = stage.deliver(&[other])?;
     said(stage, handed, |what| matches!(what, What::Rewound), "rewound")?;
-    match stage.greet()? {
+    match stage.welcome(stage.desk.greeting())? {
         Welcome::Registered { high, settled_to: 0 } if high == first.seq => Ok(()),
         other => broken(format!("one message is applied, and a hello is answered with {other:?}")),
     }
