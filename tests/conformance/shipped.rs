@@ -6,7 +6,7 @@ use surehand::transport::{self, Function, Local};
 /// The checks that were not made, with their reasons.
 fn skipped(report: &Report) -> Vec<(&str, &str)> {
     let skipped = |finding| match finding {
-        &Finding::Skipped(ref why) => Some(why.as_str()),
+        Finding::Skipped(why) => Some(why.as_str()),
         _ => None,
     };
     let checks = report.checks.iter();

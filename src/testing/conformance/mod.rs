@@ -28,6 +28,7 @@ use crate::clock::{Clock, System};
 use crate::failure::panic_text;
 use crate::inbox::Inbox;
 use crate::transport::Transport;
+use home::Home;
 use stage::{Not, Stage};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -139,6 +140,10 @@ impl Conformance {
     /// those are skipped.
     pub fn run(self) -> Report {
         let began = System.now().tick;
+        let beginning = match self.end.ends {
+            Ends::Inbox(_) => Home::beginning(),
+            Ends::Function(_) => Ok(Vec::new()),
+        };
         let mut missing = None;
         let mut made = Vec::new();
         for (number, (name, check)) in checks::ALL.iter().enumerate() {
@@ -147,7 +152,7 @@ impl Conformance {
                 Some(why) => Finding::Skipped(why),
                 None => match missing {
                     Some(missing) => Finding::Skipped(format!("{missing:?} does not hold")),
-                    None => self.find(*check),
+                    None => self.find(*check, &beginning),
                 },
             };
             if is_ground && matches!(finding, Finding::Broken(_)) {
@@ -168,9 +173,10 @@ impl Conformance {
         why.or_else(|| (!is_asked).then(|| "not asked for".into()))
     }
 
-    fn find(&self, check: checks::Make) -> Finding {
+    fn find(&self, check: checks::Make, beginning: &Result<Vec<u8>, String>) -> Finding {
         let checked = catch_unwind(AssertUnwindSafe(|| {
-            let mut stage = Stage::set(&self.end, self.patience)?;
+            let beginning = beginning.as_ref().map_err(String::clone)?;
+            let mut stage = Stage::set(&self.end, beginning, self.patience)?;
             check(&mut stage)
         }));
         match checked {

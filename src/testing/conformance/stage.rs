@@ -76,7 +76,7 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Makes all of it. What fails here is the ground's, not the transport's.
-    pub(super) fn set(end: &End, patience: Duration) -> Result<Self, String> {
+    pub(super) fn set(end: &End, beginning: &[u8], patience: Duration) -> Result<Self, String> {
         let board = Arc::new(Board::new(patience));
         let consumer = Consumer::new(Arc::clone(&board));
         let background = Background::start().map_err(|error| error.to_string())?;
@@ -87,11 +87,9 @@ impl Stage {
                 (make(consumer.clone()), witness, None)
             }
             Ends::Inbox(make) => {
-                let home = Home::new().map_err(|error| error.to_string())?;
-                let witness = Witness::of_store(home.database());
-                let witness = witness.map_err(|error| error.to_string())?;
-                let inbox = inbox(&home, &consumer, end.prepares);
-                let inbox = inbox.map_err(|error| error.to_string())?;
+                let home = Home::beginning_with(beginning).map_err(|error| error.to_string())?;
+                let (witness, inbox) = store(&home, &consumer, end.prepares)
+                    .map_err(|error| format!("the consumer's store fails: {error}"))?;
                 (make(inbox), witness, Some(home))
             }
         };
@@ -245,9 +243,10 @@ impl Drop for Stage {
     }
 }
 
-/// A consumer whose effects are messages of its own.
-fn inbox(home: &Home, consumer: &Consumer, prepares: bool) -> crate::Result<Inbox> {
+/// A consumer whose effects are messages of its own, and somebody who looks at them.
+fn store(home: &Home, consumer: &Consumer, prepares: bool) -> crate::Result<(Witness, Inbox)> {
     let outbox = Outbox::open(home.database())?;
+    let witness = Witness::of_store(home.database(), outbox.clone())?;
     let mut inbox = Inbox::open(home.database())?;
     for topic in topics() {
         let (outbox, prepared, consumer) = (outbox.clone(), consumer.clone(), consumer.clone());
@@ -277,5 +276,5 @@ fn inbox(home: &Home, consumer: &Consumer, prepares: bool) -> crate::Result<Inbo
             inbox.on(topic, move |effect, _: Vec<u8>| apply(effect))
         };
     }
-    Ok(inbox)
+    Ok((witness, inbox))
 }

@@ -7,14 +7,15 @@ use crate::handoff::Outcome;
 use crate::limits;
 use crate::message::{Envelope, Message, fingerprint};
 use serde_json::Value;
+use std::slice;
 
 /// Delivers messages one by one, and gives back what arrived of each.
 fn carried(stage: &Stage, envelopes: &[Envelope]) -> Result<Vec<Arrived>, Not> {
     stage.greet()?;
     let mut all = Vec::new();
     for envelope in envelopes {
-        let handed = stage.deliver(&[envelope.clone()])?;
-        stage.applied(handed, &[envelope.clone()])?;
+        let handed = stage.deliver(slice::from_ref(envelope))?;
+        stage.applied(handed, slice::from_ref(envelope))?;
         let arrived = stage.board.look(|seen| {
             let mut calls = seen.calls.iter().rev();
             calls.find(|call| call.arrived.id == envelope.id).map(|call| call.arrived.clone())
@@ -120,7 +121,7 @@ pub(in super::super) fn places(stage: &mut Stage) -> Checked {
     let all = carried(stage, &envelopes)?;
     if stage.ends_in_inbox() {
         let again = Envelope { attempt: 2, ..envelopes[1].clone() };
-        let handed = stage.deliver(&[again.clone()])?;
+        let handed = stage.deliver(slice::from_ref(&again))?;
         let answer = stage.answer(handed, &again)?;
         let revision = match &*answer.outcome {
             Outcome::Applied(applied) => applied.revision,

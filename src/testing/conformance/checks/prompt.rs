@@ -4,6 +4,7 @@ use super::super::board::Handed;
 use super::super::stage::{Checked, Stage, held, titled};
 use crate::handoff::Outcome;
 use crate::message::Envelope;
+use std::slice;
 use std::thread;
 
 /// The relay's only thread makes these calls.
@@ -29,9 +30,9 @@ pub(in super::super) fn late(stage: &mut Stage) -> Checked {
     stage.consumer.gate().close();
     let first = stage.plain();
     let again = Envelope { attempt: 2, ..first.clone() };
-    let one = stage.deliver(&[first.clone()])?;
-    stage.begun(&[first.clone()])?;
-    let two = stage.deliver(&[again.clone()])?;
+    let one = stage.deliver(slice::from_ref(&first))?;
+    stage.begun(slice::from_ref(&first))?;
+    let two = stage.deliver(slice::from_ref(&again))?;
     stage.consumer.gate().open();
     stage.applied(one, &[first])?;
     stage.applied(two, &[again])?;

@@ -6,14 +6,15 @@ use crate::handoff::{Hello, Outcome, Welcome};
 use crate::id::Incarnation;
 use crate::message::{Envelope, Message, fingerprint};
 use crate::watermark::Ranges;
+use std::slice;
 
 /// Conflict, unhandled, blocked, corrupt, superseded: each leads to something else at the relay.
 pub(in super::super) fn comes_back(stage: &mut Stage) -> Checked {
     stage.home()?;
     stage.greet()?;
     let first = Envelope { revision: 1, ..stage.plain() };
-    let handed = stage.deliver(&[first.clone()])?;
-    stage.applied(handed, &[first.clone()])?;
+    let handed = stage.deliver(slice::from_ref(&first))?;
+    stage.applied(handed, slice::from_ref(&first))?;
 
     let mut conflict = Envelope { attempt: 2, ..first.clone() };
     conflict.parts.payload = b"other".to_vec();
@@ -28,12 +29,12 @@ pub(in super::super) fn comes_back(stage: &mut Stage) -> Checked {
         (blocked, "blocked"),
         (corrupt, "failed: the content does not match its checksum"),
     ] {
-        let handed = stage.deliver(&[envelope.clone()])?;
+        let handed = stage.deliver(slice::from_ref(&envelope))?;
         let came = word(&stage.answer(handed, &envelope)?.outcome);
         held(came == expected, || format!("{expected:?} came back as {came:?}"))?;
     }
     let older = Envelope { revision: 0, attempt: 3, ..first };
-    let handed = stage.deliver(&[older.clone()])?;
+    let handed = stage.deliver(slice::from_ref(&older))?;
     match &*stage.answer(handed, &older)?.outcome {
         Outcome::Applied(applied) => held(applied.revision == Some(1), || {
             format!("revision 1 is applied, and came back as {:?}", applied.revision)
@@ -84,8 +85,8 @@ pub(in super::super) fn rewound(stage: &mut Stage) -> Checked {
     stage.home()?;
     stage.greet()?;
     let first = stage.plain();
-    let handed = stage.deliver(&[first.clone()])?;
-    stage.applied(handed, &[first.clone()])?;
+    let handed = stage.deliver(slice::from_ref(&first))?;
+    stage.applied(handed, slice::from_ref(&first))?;
     let other = Envelope { seq: first.seq, ..stage.plain() };
     let handed = stage.deliver(&[other])?;
     said(stage, handed, |what| matches!(what, What::Rewound), "rewound")?;
