@@ -2,6 +2,7 @@
 //! was prepared.
 
 use super::{Conformance, Finding};
+use crate::failure::Failure;
 use crate::handoff::{Hello, Request};
 use crate::id::Seq;
 use crate::inbox::{Inbox, Preparers};
@@ -9,6 +10,7 @@ use crate::message::{Envelope, fingerprint};
 use crate::transport::{Greeter, Local, Settler, Transport, local};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use tokio::task::JoinError;
 
 /// Changes something in every envelope, with a new checksum for it.
 struct Tamperer {
@@ -73,11 +75,14 @@ impl Transport for Mixer {
         self.runtime.spawn(async move {
             let mut prepared = Vec::new();
             for envelope in &request.envelopes {
-                prepared.extend(preparers.start(envelope));
+                prepared.extend(preparers.start(envelope).map(tokio::spawn));
             }
             let mut found = Vec::new();
             for step in prepared {
-                found.push(step.await);
+                let panicked = |error: JoinError| {
+                    Err(Failure::panicked("the prepare step", &*error.into_panic()))
+                };
+                found.push(step.await.unwrap_or_else(panicked));
             }
             if mixes && found.len() == 5 {
                 found.swap(0, 1);
