@@ -18,7 +18,8 @@ pub use settler::{Greeter, Settler};
 ///
 /// Neither call may block: hand the work to a task or a thread. The settler may be used late and
 /// from any thread; dropping it says that nobody knows what became of the rest. A call that panics
-/// ends the relay, with all its subscriptions.
+/// ends the relay, with all its subscriptions. `testing::Conformance`, with that feature, holds a
+/// transport of yours to all of this.
 ///
 /// ```
 /// use std::sync::mpsc;

@@ -5,12 +5,12 @@ use surehand::transport::{self, Function, Local};
 
 /// The checks that were not made, with their reasons.
 fn skipped(report: &Report) -> Vec<(&str, &str)> {
-    let skipped = |finding| match finding {
-        &Finding::Skipped(ref why) => Some(why.as_str()),
-        _ => None,
-    };
     let checks = report.checks.iter();
-    checks.filter_map(|check| Some((check.name.as_str(), skipped(&check.finding)?))).collect()
+    let skipped = checks.filter_map(|check| match &check.finding {
+        Finding::Skipped(why) => Some((check.name.as_str(), why.as_str())),
+        _ => None,
+    });
+    skipped.collect()
 }
 
 fn function(consumer: Consumer) -> Function {

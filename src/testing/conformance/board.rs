@@ -5,6 +5,7 @@ use crate::clock::{Clock, System};
 use crate::handoff::{Outcome, Ticket, Welcome};
 use crate::id::MessageId;
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -130,5 +131,31 @@ impl Seen {
     /// Whether nobody holds the settler, or the greeter, any more.
     pub(super) fn is_gone(&self, handed: Handed) -> bool {
         self.about(handed).any(|what| matches!(what, What::Gone))
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answer(answered) => f.write_str(&word(&answered.outcome)),
+            Self::Confirmed => f.write_str("a statement is confirmed"),
+            Self::Closed => f.write_str("the request is closed without an answer"),
+            Self::Fenced => f.write_str("it is fenced"),
+            Self::Rewound => f.write_str("it is rewound"),
+            Self::Welcome(welcome) => write!(f, "a hello is answered with {welcome:?}"),
+            Self::Gone => f.write_str("its settler is let go of"),
+        }
+    }
+}
+
+/// An outcome, for people.
+pub(super) fn word(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Applied(applied) if applied.duplicate => "a duplicate".into(),
+        Outcome::Applied(_) => "applied".into(),
+        Outcome::Failed(failure) => format!("failed: {failure}"),
+        Outcome::Refused { reason, .. } => format!("refused: {reason}"),
+        Outcome::Blocked => "blocked".into(),
+        Outcome::Unknown => "unknown".into(),
     }
 }

@@ -4,7 +4,7 @@ use super::board::{Answered, Board, Handed, Said, What};
 use super::witness::Witness;
 use crate::clock::{Clock, Entropy, System};
 use crate::failure;
-use crate::handoff::{Hello, Outcome, Request};
+use crate::handoff::{Hello, Outcome, Request, Ticket};
 use crate::id::{Fingerprint, Incarnation, MessageId, StoreId, SubscriptionId};
 use crate::message::{Envelope, Message, Parts, fingerprint};
 use crate::transport::{Event, Greeter, Settler, Sink, Transport};
@@ -207,9 +207,14 @@ impl Drop for Ear {
     }
 }
 
-/// The place and attempt of a message, for people.
+/// A message, for people.
 pub(super) fn named(envelope: &Envelope) -> String {
-    let Envelope { seq, attempt, .. } = envelope;
+    titled(envelope.ticket())
+}
+
+/// The same, by its ticket.
+pub(super) fn titled(ticket: Ticket) -> String {
+    let Ticket { seq, attempt, .. } = ticket;
     format!("message {seq} (attempt {attempt})")
 }
 

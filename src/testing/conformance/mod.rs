@@ -17,6 +17,9 @@ mod report;
 mod stage;
 mod witness;
 
+#[cfg(test)]
+mod tests;
+
 pub use arrived::Arrived;
 pub use consumer::Consumer;
 pub use report::{Check, Finding, Report};
@@ -25,6 +28,7 @@ use crate::clock::{Clock, System};
 use crate::failure::panic_text;
 use crate::inbox::Inbox;
 use crate::transport::Transport;
+use home::Home;
 use stage::{Not, Stage};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -58,6 +62,7 @@ pub struct Conformance {
     end: End,
     patience: Duration,
     excepted: Vec<(String, String)>,
+    only: Option<String>,
 }
 
 /// What is at the other end.
@@ -89,7 +94,7 @@ impl Conformance {
     fn new(name: &str, ends: Ends) -> Self {
         let end = End { ends, prepares: false };
         let patience = Duration::from_secs(10);
-        Self { name: name.into(), end, patience, excepted: Vec::new() }
+        Self { name: name.into(), end, patience, excepted: Vec::new(), only: None }
     }
 
     /// The inbox has `prepare` steps ([`Inbox::on_prepared`]), which the transport has to run.
@@ -115,6 +120,17 @@ impl Conformance {
         self
     }
 
+    /// Makes this check alone, beside those that all others build on.
+    ///
+    /// # Panics
+    ///
+    /// When there is no check of this name.
+    pub fn only(mut self, check: &str) -> Self {
+        assert!(Self::checks().any(|name| name == check), "there is no check {check:?}");
+        self.only = Some(check.into());
+        self
+    }
+
     /// The names of all checks: what is promised.
     pub fn checks() -> impl Iterator<Item = &'static str> {
         checks::ALL.iter().map(|(name, _)| *name)
@@ -124,16 +140,22 @@ impl Conformance {
     /// those are skipped.
     pub fn run(self) -> Report {
         let began = System.now().tick;
+        let beginning = match self.end.ends {
+            Ends::Inbox(_) => Home::beginning(),
+            Ends::Function(_) => Ok(Vec::new()),
+        };
         let mut missing = None;
         let mut made = Vec::new();
         for (number, (name, check)) in checks::ALL.iter().enumerate() {
-            let excepted = self.excepted.iter().find(|(excepted, _)| excepted == name);
-            let finding = match (excepted, missing) {
-                (Some((_, why)), _) => Finding::Skipped(why.clone()),
-                (None, Some(missing)) => Finding::Skipped(format!("{missing:?} does not hold")),
-                (None, None) => self.find(*check),
+            let is_ground = number < checks::GROUND;
+            let finding = match self.skips(name, is_ground) {
+                Some(why) => Finding::Skipped(why),
+                None => match missing {
+                    Some(missing) => Finding::Skipped(format!("{missing:?} does not hold")),
+                    None => self.find(*check, &beginning),
+                },
             };
-            if number < checks::GROUND && matches!(finding, Finding::Broken(_)) {
+            if is_ground && matches!(finding, Finding::Broken(_)) {
                 missing = Some(*name);
             }
             made.push(Check { name: (*name).into(), finding });
@@ -143,9 +165,18 @@ impl Conformance {
         Report { transport: self.name, checks: made, took_ms }
     }
 
-    fn find(&self, check: checks::Make) -> Finding {
+    /// Why a check is not made, if it was said beforehand.
+    fn skips(&self, name: &str, is_ground: bool) -> Option<String> {
+        let is_asked = is_ground || self.only.as_ref().is_none_or(|only| only == name);
+        let excepted = self.excepted.iter().find(|(excepted, _)| excepted == name);
+        let why = excepted.map(|(_, why)| why.clone());
+        why.or_else(|| (!is_asked).then(|| "not asked for".into()))
+    }
+
+    fn find(&self, check: checks::Make, beginning: &Result<Vec<u8>, String>) -> Finding {
         let checked = catch_unwind(AssertUnwindSafe(|| {
-            let mut stage = Stage::set(&self.end, self.patience)?;
+            let beginning = beginning.as_ref().map_err(String::clone)?;
+            let mut stage = Stage::set(&self.end, beginning, self.patience)?;
             check(&mut stage)
         }));
         match checked {

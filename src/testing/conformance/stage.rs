@@ -1,9 +1,11 @@
 //! One transport between its two ends, made anew for each check.
 
 use super::background::Background;
+pub(super) use super::board::word;
 use super::board::{Answered, Board, Handed, Seen, What};
 use super::consumer::{Consumer, Plan};
-use super::desk::{Desk, named};
+use super::desk::Desk;
+pub(super) use super::desk::{named, titled};
 use super::home::Home;
 use super::witness::Witness;
 use super::{End, Ends};
@@ -11,6 +13,7 @@ use crate::failure::Failure;
 use crate::handoff::{Hello, Outcome, Welcome};
 use crate::id::{MessageId, Seq};
 use crate::inbox::{Effect, Inbox};
+use crate::limits;
 use crate::message::{Envelope, Message};
 use crate::outbox::Outbox;
 use crate::watermark::Ranges;
@@ -19,12 +22,16 @@ use std::time::Duration;
 
 /// What most messages are about.
 pub(super) const TOPIC: &str = "conformance";
+/// What is wrong with an answer that nobody asked for.
+pub(super) const STRANGE: &str = "no such attempt is in its request";
 /// What no consumer takes that names its topics.
 pub(super) const NOBODYS: &str = "conformance.nobody";
 
 /// Everything the consumer takes.
-pub(super) fn topics() -> [String; 3] {
-    [TOPIC.into(), "conformance.gr\u{fc}n.\u{1f980}".into(), "t".repeat(255)]
+pub(super) fn topics() -> [String; 4] {
+    let odd = ["conformance.gr\u{fc}n.\u{1f980}", "Conformance/a b?c=d&e#f%20+"].map(String::from);
+    let [unicode, capital] = odd;
+    [TOPIC.into(), unicode, capital, "t".repeat(limits::TOPIC_BYTES)]
 }
 
 /// Why a promise was not seen to be kept.
@@ -69,7 +76,7 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Makes all of it. What fails here is the ground's, not the transport's.
-    pub(super) fn set(end: &End, patience: Duration) -> Result<Self, String> {
+    pub(super) fn set(end: &End, beginning: &[u8], patience: Duration) -> Result<Self, String> {
         let board = Arc::new(Board::new(patience));
         let consumer = Consumer::new(Arc::clone(&board));
         let background = Background::start().map_err(|error| error.to_string())?;
@@ -80,11 +87,9 @@ impl Stage {
                 (make(consumer.clone()), witness, None)
             }
             Ends::Inbox(make) => {
-                let home = Home::new().map_err(|error| error.to_string())?;
-                let witness = Witness::of_store(home.database());
-                let witness = witness.map_err(|error| error.to_string())?;
-                let inbox = inbox(&home, &consumer, end.prepares);
-                let inbox = inbox.map_err(|error| error.to_string())?;
+                let home = Home::beginning_with(beginning).map_err(|error| error.to_string())?;
+                let (witness, inbox) = store(&home, &consumer, end.prepares)
+                    .map_err(|error| format!("the consumer's store fails: {error}"))?;
                 (make(inbox), witness, Some(home))
             }
         };
@@ -96,11 +101,12 @@ impl Stage {
     }
 
     /// Greets, as every relay does before it delivers.
-    pub(super) fn greet(&self) -> Result<Welcome, Not> {
-        self.greet_as(self.desk.greeting())
+    pub(super) fn greet(&self) -> Checked {
+        self.welcome(self.desk.greeting()).map(drop)
     }
 
-    pub(super) fn greet_as(&self, hello: Hello) -> Result<Welcome, Not> {
+    /// Greets as somebody, and gives back what that was answered with.
+    pub(super) fn welcome(&self, hello: Hello) -> Result<Welcome, Not> {
         let handed = self.desk.greet(hello)?;
         let welcome = |seen: &Seen| {
             let welcome = seen.about(handed).find_map(|what| match what {
@@ -164,15 +170,14 @@ impl Stage {
         let name = named(envelope);
         let answer = self.board.wait(|seen| {
             if let Some(ticket) = seen.foreign(handed) {
-                let why = format!("an answer came for {ticket:?}, which is not in its request");
-                return Some(Err(why));
+                return Some(Err(format!("an answer came for {}: {STRANGE}", titled(ticket))));
             }
             let ticket = envelope.ticket();
             let answer = seen.answers(handed).find(|answer| answer.ticket == ticket);
             let ended = |what: &&What| !matches!(what, What::Answer(_) | What::Confirmed);
             match (answer, seen.about(handed).find(ended)) {
                 (Some(answer), _) => Some(Ok(answer.clone())),
-                (None, Some(what)) => Some(Err(format!("{name} has no answer, but {what:?}"))),
+                (None, Some(what)) => Some(Err(format!("{name} is not answered, but {what}"))),
                 (None, None) => None,
             }
         });
@@ -200,14 +205,14 @@ impl Stage {
         }
     }
 
-    /// Waits until the consumer has been given a message.
-    pub(super) fn begun(&self, envelope: &Envelope) -> Checked {
-        let begun = |seen: &Seen| {
-            seen.calls.iter().any(|call| call.arrived.id == envelope.id).then_some(())
-        };
+    /// Waits until the consumer has been given one of these messages.
+    pub(super) fn begun(&self, envelopes: &[Envelope]) -> Checked {
+        let is_one = |id| envelopes.iter().any(|envelope| envelope.id == id);
+        let begun =
+            |seen: &Seen| seen.calls.iter().any(|call| is_one(call.arrived.id)).then_some(());
         match self.board.wait(begun) {
             Some(()) => Ok(()),
-            None => broken(format!("{} does not arrive", named(envelope))),
+            None => broken("nothing arrives"),
         }
     }
 
@@ -238,21 +243,10 @@ impl Drop for Stage {
     }
 }
 
-/// An outcome, for people.
-pub(super) fn word(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Applied(applied) if applied.duplicate => "a duplicate".into(),
-        Outcome::Applied(_) => "applied".into(),
-        Outcome::Failed(failure) => format!("failed: {failure}"),
-        Outcome::Refused { reason, .. } => format!("refused: {reason}"),
-        Outcome::Blocked => "blocked".into(),
-        Outcome::Unknown => "unknown".into(),
-    }
-}
-
-/// A consumer whose effects are messages of its own.
-fn inbox(home: &Home, consumer: &Consumer, prepares: bool) -> crate::Result<Inbox> {
+/// A consumer whose effects are messages of its own, and somebody who looks at them.
+fn store(home: &Home, consumer: &Consumer, prepares: bool) -> crate::Result<(Witness, Inbox)> {
     let outbox = Outbox::open(home.database())?;
+    let witness = Witness::of_store(home.database(), outbox.clone())?;
     let mut inbox = Inbox::open(home.database())?;
     for topic in topics() {
         let (outbox, prepared, consumer) = (outbox.clone(), consumer.clone(), consumer.clone());
@@ -282,5 +276,5 @@ fn inbox(home: &Home, consumer: &Consumer, prepares: bool) -> crate::Result<Inbo
             inbox.on(topic, move |effect, _: Vec<u8>| apply(effect))
         };
     }
-    Ok(inbox)
+    Ok((witness, inbox))
 }

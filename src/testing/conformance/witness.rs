@@ -2,7 +2,7 @@
 
 use super::board::Board;
 use crate::database::Database;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::MessageId;
 use crate::outbox::Outbox;
 use rusqlite::Connection;
@@ -23,12 +23,9 @@ pub(super) struct Store {
 }
 
 impl Witness {
-    pub(super) fn of_store(path: PathBuf) -> Result<Self> {
-        let database = Database::new(path);
-        let outbox = Outbox::open(database.clone())?;
-        let opened = database.connect();
-        let connection =
-            opened.map_err(|error| crate::error::Error::sqlite("open the consumer's", error))?;
+    pub(super) fn of_store(path: PathBuf, outbox: Outbox) -> Result<Self> {
+        let opened = Database::new(path).connect();
+        let connection = opened.map_err(|error| Error::sqlite("look at the consumer's", error))?;
         Ok(Self::Store(Box::new(Mutex::new(Store { outbox, connection }))))
     }
 

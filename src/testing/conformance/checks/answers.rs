@@ -1,6 +1,6 @@
 //! Something comes back, and it is about what was asked.
 
-use super::super::stage::{Checked, Stage, held, word};
+use super::super::stage::{Checked, STRANGE, Stage, broken, held, titled, word};
 use crate::failure::Failure;
 use crate::handoff::Outcome;
 use std::mem;
@@ -9,7 +9,7 @@ use std::mem;
 pub(in super::super) fn hello(stage: &mut Stage) -> Checked {
     stage.greet()?;
     // And again, as after a restart of the other end.
-    stage.greet().map(drop)
+    stage.greet()
 }
 
 /// Every answer names its message and attempt, comes to the settler of its request, and does not
@@ -33,7 +33,8 @@ pub(in super::super) fn tickets(stage: &mut Stage) -> Checked {
     stage.applied(third, &last)?;
     for handed in [first, second, third] {
         let foreign = stage.board.look(|seen| seen.foreign(handed));
-        held(foreign.is_none(), || format!("an answer came for {foreign:?}, which was not asked"))?;
+        let why = |ticket| format!("an answer came for {}: {STRANGE}", titled(ticket));
+        foreign.map_or(Ok(()), |ticket| broken(why(ticket)))?;
         stage.board.look(|seen| -> Checked {
             for one in seen.answers(handed) {
                 let kind = mem::discriminant::<Outcome>(&one.outcome);

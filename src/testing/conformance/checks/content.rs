@@ -7,14 +7,15 @@ use crate::handoff::Outcome;
 use crate::limits;
 use crate::message::{Envelope, Message, fingerprint};
 use serde_json::Value;
+use std::slice;
 
 /// Delivers messages one by one, and gives back what arrived of each.
 fn carried(stage: &Stage, envelopes: &[Envelope]) -> Result<Vec<Arrived>, Not> {
     stage.greet()?;
     let mut all = Vec::new();
     for envelope in envelopes {
-        let handed = stage.deliver(&[envelope.clone()])?;
-        stage.applied(handed, &[envelope.clone()])?;
+        let handed = stage.deliver(slice::from_ref(envelope))?;
+        stage.applied(handed, slice::from_ref(envelope))?;
         let arrived = stage.board.look(|seen| {
             let mut calls = seen.calls.iter().rev();
             calls.find(|call| call.arrived.id == envelope.id).map(|call| call.arrived.clone())
@@ -87,11 +88,11 @@ pub(in super::super) fn names(stage: &mut Stage) -> Checked {
     let mut envelopes: Vec<Envelope> =
         topics().map(|topic| stage.desk.envelope(Message::new(topic))).into();
     let long = "k".repeat(limits::KEY_BYTES);
-    for key in ["a", "", "a b/c?d=e&f#g%20", "\u{1f980} gr\u{fc}n", "two\r\nlines\0", &long] {
+    for key in ["a", "", "A b/c?d=e&f#g%20+", "\u{1f980} gr\u{fc}n", "two\r\nlines\0", &long] {
         envelopes.push(stage.desk.envelope(Message::new(TOPIC).key(key)));
     }
     let long = "c".repeat(limits::CONTENT_TYPE_BYTES);
-    for content_type in ["application/json", "text/plain; charset=\"utf-8\"", "", &long] {
+    for content_type in ["Application/JSON", "text/plain; charset=\"utf-8\"", "", &long] {
         envelopes.push(stage.desk.envelope(Message::new(TOPIC).content_type(content_type)));
     }
     let parts = |arrived: &Arrived| {
@@ -120,7 +121,7 @@ pub(in super::super) fn places(stage: &mut Stage) -> Checked {
     let all = carried(stage, &envelopes)?;
     if stage.ends_in_inbox() {
         let again = Envelope { attempt: 2, ..envelopes[1].clone() };
-        let handed = stage.deliver(&[again.clone()])?;
+        let handed = stage.deliver(slice::from_ref(&again))?;
         let answer = stage.answer(handed, &again)?;
         let revision = match &*answer.outcome {
             Outcome::Applied(applied) => applied.revision,

@@ -1,6 +1,6 @@
 //! What is answered is so already.
 
-use super::super::stage::{Checked, Stage, held};
+use super::super::stage::{Checked, Stage, held, titled};
 use crate::failure::Failure;
 
 /// An answer that comes before the effect is a lost message when power goes in between.
@@ -14,12 +14,12 @@ pub(in super::super) fn before_answers(stage: &mut Stage) -> Checked {
         // Held at the consumer, so that whoever does not wait for it is seen to be early.
         stage.consumer.gate().close();
         let handed = stage.deliver(&envelopes)?;
-        stage.begun(&envelopes[0])?;
+        stage.begun(&envelopes)?;
         stage.consumer.gate().open();
         for envelope in &envelopes {
             let answer = stage.answer(handed, envelope)?;
             held(answer.rests, || {
-                format!("{:?} is answered as applied before its effect is there", answer.ticket)
+                format!("{} is applied before its effect is there", titled(answer.ticket))
             })?;
         }
     }

@@ -1,9 +1,14 @@
 //! When something goes away, nobody waits for it for ever, and nobody makes up an answer.
 
 use super::super::board::{Answered, Handed, What};
-use super::super::stage::{Checked, Stage, broken, held, skipped, word};
+use super::super::stage::{Checked, Stage, broken, held, skipped, titled, word};
 use crate::handoff::Outcome;
 use crate::message::Envelope;
+
+/// Nothing is under way.
+pub(in super::super) fn idle(stage: &mut Stage) -> Checked {
+    Ok(stage.desk.let_go()()?)
+}
 
 /// Waits until every message is answered or the settler is let go of.
 fn decided(stage: &Stage, handed: Handed, envelopes: &[Envelope]) -> Checked {
@@ -26,10 +31,10 @@ fn answers(stage: &Stage, handed: Handed) -> Vec<Answered> {
 /// Whatever was answered is true.
 fn are_true(stage: &Stage, handed: Handed) -> Checked {
     answers(stage, handed).iter().try_for_each(|answer| {
-        held(answer.rests, || format!("{:?} is answered, and has no effect", answer.ticket))?;
+        held(answer.rests, || format!("{} is applied, and has no effect", titled(answer.ticket)))?;
         let is_blamed = matches!(*answer.outcome, Outcome::Failed(_) | Outcome::Refused { .. });
         held(!is_blamed, || {
-            format!("{:?} is blamed for the end: {}", answer.ticket, word(&answer.outcome))
+            format!("{} is blamed: {}", titled(answer.ticket), word(&answer.outcome))
         })
     })
 }
@@ -47,8 +52,11 @@ pub(in super::super) fn consumer(stage: &mut Stage) -> Checked {
     let handed = stage.deliver(&envelopes)?;
     stage.gone(handed, "a settler that nobody can answer by")?;
     let came = answers(stage, handed);
-    let is_unknown = |answer: &Answered| matches!(*answer.outcome, Outcome::Unknown);
-    held(came.iter().all(is_unknown), || format!("nobody is there, and answers: {came:?}"))?;
+    let is_known = |answer: &&Answered| !matches!(*answer.outcome, Outcome::Unknown);
+    if let Some(answer) = came.iter().find(is_known) {
+        let (title, word) = (titled(answer.ticket), word(&answer.outcome));
+        return broken(format!("nobody is there, and {title} is {word}"));
+    }
     let greeted = stage.desk.greet(stage.desk.greeting())?;
     stage.gone(greeted, "a greeter that nobody can answer by")?;
     let is_welcome = |what: &What| matches!(what, What::Welcome(_));
@@ -62,7 +70,7 @@ pub(in super::super) fn runtime(stage: &mut Stage) -> Checked {
     stage.consumer.gate().close();
     let (one, two) = ([stage.plain(), stage.plain()], [stage.plain()]);
     let first = stage.deliver(&one)?;
-    stage.begun(&one[0])?;
+    stage.begun(&one)?;
     let second = stage.deliver(&two)?;
     let patience = stage.board.patience();
     held(stage.background.end(patience), || "the runtime does not end: a task blocks it".into())?;
@@ -86,7 +94,7 @@ pub(in super::super) fn dropped(stage: &mut Stage) -> Checked {
     for request in &requests {
         handed.push(stage.deliver(request)?);
     }
-    stage.begun(&requests[0][0])?;
+    stage.begun(&requests[0])?;
     let dropped = stage.desk.let_go();
     // It may wait for the handler that is at work, but for nothing else.
     stage.consumer.gate().open();

@@ -5,6 +5,7 @@ use super::super::consumer::Plan;
 use super::super::stage::{Checked, Not, Stage, held, skipped};
 use crate::failure::Failure;
 use crate::message::Envelope;
+use std::slice;
 use std::time::Duration;
 
 const TEXT: &str = "no \"stock\" of gr\u{fc}n \u{1f980}: try in 90s";
@@ -83,5 +84,13 @@ pub(in super::super) fn prepared(stage: &mut Stage) -> Checked {
     said(&failure, TEXT)?;
     for_good(&failure, true)?;
     stage.applied(handed, &envelopes)?;
-    held(!stage.effects().contains(&failed.id), || "what was not prepared had an effect".into())
+    let panics = stage.plain();
+    stage.consumer.plan(panics.id, Plan::IsNotPrepared(|| panic!("unprepared for this")));
+    let handed = stage.deliver(slice::from_ref(&panics))?;
+    let failure = stage.failed(handed, &panics)?;
+    said(&failure, "unprepared for this")?;
+    for_good(&failure, false)?;
+    let effects = stage.effects();
+    let has_effect = effects.contains(&failed.id) || effects.contains(&panics.id);
+    held(!has_effect, || "what was not prepared had an effect".into())
 }

@@ -7,6 +7,7 @@ use crate::inbox::{Inbox, SourceStats};
 use crate::message::Envelope;
 use crate::topics::Topics;
 use crate::watermark::Ranges;
+use std::slice;
 
 /// Who subscribes to too little never gets the rest; who subscribes to too much, dead letters.
 pub(in super::super) fn topics_are_right(stage: &mut Stage) -> Checked {
@@ -22,7 +23,7 @@ pub(in super::super) fn topics_are_right(stage: &mut Stage) -> Checked {
 
 /// A relay that is told of a memory sends more at once, and trusts in it.
 pub(in super::super) fn is_honest(stage: &mut Stage) -> Checked {
-    let welcome = stage.greet()?;
+    let welcome = stage.welcome(stage.desk.greeting())?;
     let is_registered = matches!(welcome, Welcome::Registered { .. });
     if !stage.remembers()? {
         held(!stage.ends_in_inbox(), || "it ends in an inbox, and does not say so".into())?;
@@ -33,7 +34,7 @@ pub(in super::super) fn is_honest(stage: &mut Stage) -> Checked {
     held(is_registered, || format!("it says that its end remembers, which answers {welcome:?}"))?;
     let first = stage.plain();
     for envelope in [first.clone(), Envelope { attempt: 2, ..first }] {
-        let handed = stage.deliver(&[envelope.clone()])?;
+        let handed = stage.deliver(slice::from_ref(&envelope))?;
         stage.applied(handed, &[envelope])?;
     }
     let effects = stage.effects().len();
@@ -56,7 +57,7 @@ pub(in super::super) fn duplicates(stage: &mut Stage) -> Checked {
     stage.consumer.forgive(first.id);
     let mut replies = Vec::new();
     for copy in &copies[1..] {
-        let handed = stage.deliver(&[copy.clone()])?;
+        let handed = stage.deliver(slice::from_ref(copy))?;
         let answer = stage.answer(handed, copy)?;
         let Outcome::Applied(Applied { duplicate, reply, .. }) = &*answer.outcome else {
             return broken(format!("a copy came back as {}", word(&answer.outcome)));

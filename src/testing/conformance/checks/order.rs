@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::handoff::Outcome;
 use crate::id::MessageId;
 use crate::message::Envelope;
+use std::slice;
 
 const KEYS: [&str; 3] = ["a", "b", "c"];
 
@@ -37,9 +38,9 @@ pub(in super::super) fn in_order(stage: &mut Stage) -> Checked {
 fn one_by_one(stage: &Stage, envelopes: &[Envelope]) -> Checked {
     let mut under_way = Vec::new();
     for envelope in envelopes {
-        let handed = stage.deliver(&[envelope.clone()])?;
+        let handed = stage.deliver(slice::from_ref(envelope))?;
         if !stage.remembers()? {
-            stage.applied(handed, &[envelope.clone()])?;
+            stage.applied(handed, slice::from_ref(envelope))?;
         }
         under_way.push((handed, envelope.clone()));
     }
@@ -49,7 +50,7 @@ fn one_by_one(stage: &Stage, envelopes: &[Envelope]) -> Checked {
             Outcome::Applied(_) => {}
             Outcome::Blocked => {
                 let again = Envelope { attempt: 2, ..envelope };
-                let handed = stage.deliver(&[again.clone()])?;
+                let handed = stage.deliver(slice::from_ref(&again))?;
                 stage.applied(handed, &[again])?;
             }
             other => return broken(format!("a message of a key came back as {}", word(other))),

@@ -1,9 +1,10 @@
 //! Nobody waits for anybody: not the caller for the consumer, not one request for another.
 
 use super::super::board::Handed;
-use super::super::stage::{Checked, Stage, held};
+use super::super::stage::{Checked, Stage, held, titled};
 use crate::handoff::Outcome;
 use crate::message::Envelope;
+use std::slice;
 use std::thread;
 
 /// The relay's only thread makes these calls.
@@ -12,7 +13,7 @@ pub(in super::super) fn returns(stage: &mut Stage) -> Checked {
     stage.consumer.gate().close();
     let (one, two) = ([stage.plain()], [stage.plain()]);
     let first = stage.deliver(&one)?;
-    stage.begun(&one[0])?;
+    stage.begun(&one)?;
     // Now the consumer is busy for as long as it takes.
     let second = stage.deliver(&two)?;
     stage.desk.greet(stage.desk.greeting())?;
@@ -29,9 +30,9 @@ pub(in super::super) fn late(stage: &mut Stage) -> Checked {
     stage.consumer.gate().close();
     let first = stage.plain();
     let again = Envelope { attempt: 2, ..first.clone() };
-    let one = stage.deliver(&[first.clone()])?;
-    stage.begun(&first)?;
-    let two = stage.deliver(&[again.clone()])?;
+    let one = stage.deliver(slice::from_ref(&first))?;
+    stage.begun(slice::from_ref(&first))?;
+    let two = stage.deliver(slice::from_ref(&again))?;
     stage.consumer.gate().open();
     stage.applied(one, &[first])?;
     stage.applied(two, &[again])?;
@@ -72,7 +73,7 @@ pub(in super::super) fn many(stage: &mut Stage) -> Checked {
         for envelope in envelopes {
             let answer = stage.answer(*handed, envelope)?;
             let is_first = matches!(&*answer.outcome, Outcome::Applied(one) if !one.duplicate);
-            held(is_first, || format!("{:?} is not applied", answer.ticket))?;
+            held(is_first, || format!("{} is not applied", titled(answer.ticket)))?;
         }
     }
     let (effects, messages) = (stage.effects().len(), THREADS * REQUESTS * MESSAGES);

@@ -6,14 +6,15 @@ use crate::handoff::{Hello, Outcome, Welcome};
 use crate::id::Incarnation;
 use crate::message::{Envelope, Message, fingerprint};
 use crate::watermark::Ranges;
+use std::slice;
 
 /// Conflict, unhandled, blocked, corrupt, superseded: each leads to something else at the relay.
 pub(in super::super) fn comes_back(stage: &mut Stage) -> Checked {
     stage.home()?;
     stage.greet()?;
     let first = Envelope { revision: 1, ..stage.plain() };
-    let handed = stage.deliver(&[first.clone()])?;
-    stage.applied(handed, &[first.clone()])?;
+    let handed = stage.deliver(slice::from_ref(&first))?;
+    stage.applied(handed, slice::from_ref(&first))?;
 
     let mut conflict = Envelope { attempt: 2, ..first.clone() };
     conflict.parts.payload = b"other".to_vec();
@@ -28,12 +29,12 @@ pub(in super::super) fn comes_back(stage: &mut Stage) -> Checked {
         (blocked, "blocked"),
         (corrupt, "failed: the content does not match its checksum"),
     ] {
-        let handed = stage.deliver(&[envelope.clone()])?;
+        let handed = stage.deliver(slice::from_ref(&envelope))?;
         let came = word(&stage.answer(handed, &envelope)?.outcome);
         held(came == expected, || format!("{expected:?} came back as {came:?}"))?;
     }
     let older = Envelope { revision: 0, attempt: 3, ..first };
-    let handed = stage.deliver(&[older.clone()])?;
+    let handed = stage.deliver(slice::from_ref(&older))?;
     match &*stage.answer(handed, &older)?.outcome {
         Outcome::Applied(applied) => held(applied.revision == Some(1), || {
             format!("revision 1 is applied, and came back as {:?}", applied.revision)
@@ -51,7 +52,7 @@ fn said(stage: &Stage, handed: Handed, is_it: fn(&What) -> bool, what: &str) -> 
     });
     match heard {
         Some(heard) if is_it(&heard) => Ok(()),
-        Some(heard) => broken(format!("it is not {what}, but {heard:?}")),
+        Some(heard) => broken(format!("it is not {what}: {heard}")),
         None => broken(format!("it is not {what}: nothing came back")),
     }
 }
@@ -66,7 +67,7 @@ pub(in super::super) fn fenced(stage: &mut Stage) -> Checked {
         Incarnation { epoch: epoch - 1, nonce },
         Incarnation { epoch, nonce: nonce.wrapping_add(1) },
     ] {
-        let welcome = stage.greet_as(Hello { incarnation: other, ..hello })?;
+        let welcome = stage.welcome(Hello { incarnation: other, ..hello })?;
         let refused = welcome == Welcome::Refused { registered: hello.incarnation };
         held(refused, || format!("a hello of {other:?} was answered with {welcome:?}"))?;
         let envelopes = vec![stage.plain()];
@@ -84,12 +85,12 @@ pub(in super::super) fn rewound(stage: &mut Stage) -> Checked {
     stage.home()?;
     stage.greet()?;
     let first = stage.plain();
-    let handed = stage.deliver(&[first.clone()])?;
-    stage.applied(handed, &[first.clone()])?;
+    let handed = stage.deliver(slice::from_ref(&first))?;
+    stage.applied(handed, slice::from_ref(&first))?;
     let other = Envelope { seq: first.seq, ..stage.plain() };
     let handed = stage.deliver(&[other])?;
     said(stage, handed, |what| matches!(what, What::Rewound), "rewound")?;
-    match stage.greet()? {
+    match stage.welcome(stage.desk.greeting())? {
         Welcome::Registered { high, settled_to: 0 } if high == first.seq => Ok(()),
         other => broken(format!("one message is applied, and a hello is answered with {other:?}")),
     }
