@@ -2,7 +2,7 @@
 
 use crate::courier::{Courier, Fault};
 use surehand::Inbox;
-use surehand::testing::{Conformance, Finding, Report};
+use surehand::testing::conformance::{Conformance, Finding, Report};
 use surehand::transport::Local;
 
 const TOPICS: &str = "topics() is what the consumer takes";

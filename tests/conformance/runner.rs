@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
 use std::thread;
-use surehand::testing::Consumer;
+use surehand::testing::conformance::Consumer;
 use surehand::transport::{Function, Greeter, Hello, Outcome, Request, Settler, Welcome};
 use surehand::{Envelope, Failure, Message, Transport};
 

@@ -5,7 +5,7 @@ use crate::courier::{self, Courier};
 use crate::runner::{self, Hoarder, Runner};
 use std::sync::Mutex;
 use std::time::Duration;
-use surehand::testing::{Conformance, Consumer, Finding, Report};
+use surehand::testing::conformance::{Conformance, Consumer, Finding, Report};
 use surehand::transport;
 
 const DROPPABLE: &str = "it is made, and can be dropped";
