@@ -40,7 +40,7 @@ fn writing(messages: i64) -> CrashTest {
         }
         Ok(())
     });
-    let test = test.recover(|w| Ok(drop(Outbox::open(w.database(SHOP))?)));
+    let test = test.recover(|w| Outbox::open(w.database(SHOP)).map(drop).map_err(Into::into));
     test.invariant("each sale has its message, and what was promised is there", |w| {
         let numbers: (i64, i64, i64) = w.look(SHOP, |db| {
             let sql = "SELECT (SELECT count(*) FROM sale), (SELECT count(*) FROM outbox_message) + \
