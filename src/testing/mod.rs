@@ -3,17 +3,26 @@
 //! A [`CrashTest`] plays a scenario in a [`World`]: machines with disks that remember every write,
 //! a network, a clock that stands still, and services outside that remember what they were called
 //! for. SQLite itself runs on those disks, through the same code that opens connections otherwise.
-//! Then the test takes the record apart: after each step power goes, at one machine or at all, and
-//! of what no sync covers any part is lost, in any order. What is left is started again, and has to
-//! hold what was promised.
+//! Then the test takes the record apart: after each step all processes are killed, or power goes,
+//! at one machine or at all, and of what no sync covers any part is lost, in any order. What is
+//! left is started again, and has to hold what was promised. `docs/testing.md` is the guide.
 //!
-//! With [`CrashTest::weather`] the scenario also runs in a network that loses, delays, doubles and
-//! reorders, with programs that are killed and clocks that are set: from a seed, and nothing else
-//! decides. Whole systems run in one thread, a step at a time ([`World::together`]).
+//! What else may go wrong, where a test asks for it: each call to the disk fails, in every way of
+//! [`Fault`]; it crashes again while it starts again ([`CrashTest::depth`]); the network, the
+//! programs and the clocks have the weather of a seed ([`CrashTest::weather`], [`Together`]);
+//! futures are dropped while they are pending ([`World::drive`]). [`passed`] is what
+//! [`crash_point!`](crate::crash_point) calls.
+//!
+//! What it says is a [`Verdict`]: with a [`Certificate`] of what was tried, or with the [`Story`]
+//! of the simplest case in which a promise was broken, and the line that replays it. Where there is
+//! too much to try, or too little time, it says that it took a sample.
+//!
+//! A transport of your own is held to its promises by [`conformance`].
 //!
 //! Where the model comes from: files are inodes and names are a list of their own, which reaches
 //! the disk in order; writes are torn at 512 bytes; the folder is synced where SQLite's unix layer
-//! does it. `tests/crash/calibration` holds it against what SQLite documents of each journal mode.
+//! does it. `tests/crash/calibration` holds it against what SQLite documents of each journal mode
+//! and each `synchronous`, and `docs/guarantees.md` is what came of that.
 
 mod audit;
 mod budget;
