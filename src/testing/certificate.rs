@@ -60,12 +60,13 @@ impl Certificate {
     pub fn less_than(&self, path: impl AsRef<Path>) -> io::Result<Option<String>> {
         let held: Self = serde_json::from_slice(&fs::read(path)?)?;
         let numbers = |certificate: &Self| {
-            let Counts { states, recovery_states, faults, fault_kinds, .. } = certificate.counts;
+            let counts = certificate.counts;
             [
-                ("states", states),
-                ("states left by crashes while starting again", recovery_states),
-                ("faults", faults),
-                ("kinds of faults", fault_kinds),
+                ("states", counts.states),
+                ("states left by crashes while starting again", counts.recovery_states),
+                ("faults", counts.faults),
+                ("kinds of faults", counts.fault_kinds),
+                ("seeds of weather", counts.network_seeds),
                 ("crashes in a row", certificate.depth as u64),
             ]
         };

@@ -254,6 +254,10 @@ impl CrashTest {
             budget: &budget,
         };
         self.work(&explorer);
+        let Counts { crashes, faults, network_seeds, .. } = progress.counts();
+        if crashes + faults + network_seeds == 0 {
+            return Err("nothing was tried: there was no time, or nothing to try".into());
+        }
         Ok(self.verdict(&start, progress, &budget))
     }
 

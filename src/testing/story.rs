@@ -32,15 +32,16 @@ impl Story {
         if let Some(Strike { fault, call }) = trail.case.strike {
             let _ = writeln!(page, "  {fault:?} at call {call} of those it may strike");
         }
+        let columns = timeline::columns(&trail.legs);
         for (crash, leg) in trail.case.crashes.iter().zip(&trail.legs) {
-            timeline::tell(leg, crash.after, ROWS, &mut page);
+            timeline::tell(leg, crash.after, ROWS, &columns, &mut page);
             let _ = writeln!(page, "  {:>5}  CRASH: {}", crash.after, crash.end);
             tell_lost(crash, leg, &mut page);
             let _ = writeln!(page, "\n  and it starts again:");
         }
         let rows = if trail.case.weather.is_some() { ROWS_IN_WEATHER } else { ROWS };
         if let Some(last) = trail.legs.last() {
-            timeline::tell(last, last.record.len(), rows, &mut page);
+            timeline::tell(last, last.record.len(), rows, &columns, &mut page);
         }
         let _ = writeln!(page, "\n  again:  {}", again(name, &case));
         Self { case, page }
@@ -57,8 +58,11 @@ impl Story {
 fn again(name: &str, case: &str) -> String {
     let thread = std::thread::current();
     // The test harness names its threads after the tests.
-    let test = thread.name().filter(|name| *name != "main").unwrap_or_default();
-    format!("SUREHAND_REPLAY='{name}: {case}' cargo test {test}").trim_end().into()
+    let command = match thread.name() {
+        Some(test) if test != "main" => format!("cargo test {test}"),
+        _ => std::env::args().next().unwrap_or_default(),
+    };
+    format!("SUREHAND_REPLAY='{name}: {case}' {command}").trim_end().into()
 }
 
 fn tell_lost(crash: &Crash, leg: &Leg, page: &mut String) {

@@ -15,8 +15,19 @@ struct Row {
     times: usize,
 }
 
+/// The machines, in the order in which they did something: a column for each.
+pub(crate) fn columns<'a>(legs: impl IntoIterator<Item = &'a Leg>) -> Vec<&'a str> {
+    let mut columns = Vec::new();
+    for op in legs.into_iter().flat_map(|leg| &leg.record) {
+        if let Some(machine) = op.machine().filter(|machine| !columns.contains(&&***machine)) {
+            columns.push(&**machine);
+        }
+    }
+    columns
+}
+
 /// Writes the last rows of a run that ends after this step.
-pub(crate) fn tell(leg: &Leg, after: usize, rows: usize, text: &mut String) {
+pub(crate) fn tell(leg: &Leg, after: usize, rows: usize, columns: &[&str], text: &mut String) {
     let mut disks = leg.disks.clone();
     let done = &leg.record[..after.min(leg.record.len())];
     let mut all = Vec::new();
@@ -24,7 +35,6 @@ pub(crate) fn tell(leg: &Leg, after: usize, rows: usize, text: &mut String) {
         disks.apply(op);
         add(&mut all, step, op, &disks);
     }
-    let columns = columns(&all);
     let wide = WIDTH / columns.len().max(1);
     // Writing to a String does not fail.
     let _ = write!(text, "   step  ");
@@ -35,7 +45,7 @@ pub(crate) fn tell(leg: &Leg, after: usize, rows: usize, text: &mut String) {
     let _ = writeln!(text);
     let skipped = all.len().saturating_sub(rows);
     for row in &all[skipped..] {
-        let place = columns.iter().position(|column| Some(column) == row.machine.as_ref());
+        let place = columns.iter().position(|column| Some(*column) == row.machine.as_deref());
         let words = row.words();
         let _ = match place {
             Some(place) => {
@@ -44,17 +54,6 @@ pub(crate) fn tell(leg: &Leg, after: usize, rows: usize, text: &mut String) {
             None => writeln!(text, "  {:>5}  {:-^WIDTH$}", row.step, format!(" {words} ")),
         };
     }
-}
-
-/// The machines, in the order in which they did something.
-fn columns(rows: &[Row]) -> Vec<String> {
-    let mut columns = Vec::new();
-    for machine in rows.iter().filter_map(|row| row.machine.as_ref()) {
-        if !columns.contains(machine) {
-            columns.push(machine.clone());
-        }
-    }
-    columns
 }
 
 fn add(rows: &mut Vec<Row>, step: usize, op: &Op, disks: &Platter) {

@@ -9,6 +9,7 @@ mod kernel;
 mod kit;
 mod mistakes;
 mod network;
+mod page;
 mod promises;
 mod report;
 mod scenarios;

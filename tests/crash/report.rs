@@ -1,6 +1,8 @@
 //! What the parts of a run counted, and all of them together: `crash-report.json` in the target
-//! folder, and one file for each part in `crash-report.d/`.
+//! folder, one file for each part in `crash-report.d/`, and the table in `docs/crash-report.md`.
 
+use crate::page::{self, Part};
+use crate::promises::is_long;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,16 +14,17 @@ use surehand::testing::Counts;
 /// What the parts of this process counted so far.
 static PARTS: Mutex<BTreeMap<String, Value>> = Mutex::new(BTreeMap::new());
 
-/// What is added up. Of the kinds of faults the most that one part tried is told.
-const SUMS: [&str; 8] = [
-    "states",
-    "recovery_states",
-    "faults",
-    "network_seeds",
-    "network_events",
-    "kills",
-    "violations",
-    "sampled_cuts",
+/// What is added up, and its name on the page. Of the kinds of faults the most that one part tried
+/// is told.
+const SUMS: [(&str, &str); 8] = [
+    ("states", "states"),
+    ("recovery_states", "of them in recovery"),
+    ("faults", "faults"),
+    ("network_seeds", "seeds"),
+    ("network_events", "network events"),
+    ("kills", "real kills"),
+    ("violations", "violations"),
+    ("sampled_cuts", "power cuts of which a sample was tried"),
 ];
 
 /// Notes what a test tried and survived.
@@ -40,13 +43,16 @@ pub(crate) fn write(part: &str, value: &Value) {
     let total = total(&parts);
     let text = serde_json::to_string_pretty(&total).unwrap();
     fs::write(folder.join("crash-report.json"), format!("{text}\n")).unwrap();
+    if page::are_written() && is_long() && is_whole(&total) {
+        Part::of("crash-report.md", "crash report").write(&table(&parts, &total));
+    }
     // Around what the test harness keeps to itself.
     let _ = writeln!(stderr(), "crash report, with {part}: {}", line(&total));
 }
 
 fn total(parts: &BTreeMap<String, Value>) -> Value {
     let mut total = Map::new();
-    for name in SUMS {
+    for (name, _) in SUMS {
         let sum: u64 = parts.values().filter_map(|part| part[name].as_u64()).sum();
         total.insert(name.into(), sum.into());
     }
@@ -77,6 +83,40 @@ fn line(total: &Value) -> String {
         total["mutants"]["total"],
         number("violations"),
     )
+}
+
+/// Whether every part has its say in it.
+fn is_whole(total: &Value) -> bool {
+    let has = |name: &str| total[name].as_u64() > Some(0);
+    ["states", "faults", "network_seeds", "kills"].into_iter().all(has)
+        && total["mutants"]["total"].as_u64() > Some(0)
+}
+
+/// The page's table: a row for each part, and one for all.
+fn table(parts: &BTreeMap<String, Value>, total: &Value) -> String {
+    let titles: Vec<&str> = SUMS.iter().map(|(_, title)| *title).collect();
+    let mut table = format!("\n| part | {} |\n|---{}|\n", titles.join(" | "), "|--:".repeat(8));
+    let all = parts.iter().map(|(name, part)| (name.as_str(), part));
+    for (name, part) in all.chain([("**all**", total)]) {
+        let cells = SUMS.map(|(sum, _)| part[sum].as_u64().map_or(String::new(), grouped));
+        table += &format!("| {name} | {} |\n", cells.join(" | "));
+    }
+    table += &format!(
+        "\n{} kinds of faults; {} of {} mistakes found out; SQLite {}, surehand {}.\n\n",
+        total["fault_kinds"],
+        total["mutants"]["killed"],
+        total["mutants"]["total"],
+        surehand::rusqlite::version(),
+        env!("CARGO_PKG_VERSION"),
+    );
+    table
+}
+
+/// `1,234,567`
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev();
+    groups.map(String::from_utf8_lossy).collect::<Vec<_>>().join(",")
 }
 
 /// `<target>` of `<target>/debug/deps/crash-0123456789abcdef`, or the same with release.

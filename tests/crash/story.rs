@@ -117,33 +117,44 @@ fn what_is_lost_by_a_fault_alone_names_it() {
     assert!(replay("Sync#9 @9 kill").contains("Sync at call 9 of those it may strike"));
 }
 
+/// Nothing is promised before it is safe.
+fn careful() -> CrashTest {
+    hasty().scenario(|w| {
+        let db = w.connect("desk/notes.db")?;
+        db.execute_batch("PRAGMA synchronous = FULL; INSERT INTO note VALUES ('milk')")?;
+        w.promised("note", "milk");
+        Ok(())
+    })
+}
+
 #[test]
-fn without_time_it_is_a_sample_and_says_so() {
-    let Verdict::Survived(made) = hasty().budget(Duration::ZERO).run() else { panic!() };
-    assert!(made.is_sample() && made.parts_done == 0, "{made:?}");
-    assert!(made.to_string().contains("a sample, 0 of 64 parts"), "{made}");
+fn with_little_time_it_is_a_sample_and_says_so() {
+    let all_of_it = careful().faults(Fault::ALL).depth(4);
+    let verdict = all_of_it.budget(Duration::from_millis(30)).run();
+    let Verdict::Survived(made) = verdict else { panic!("{verdict}") };
+    assert!(made.is_sample() && made.counts.states > 0, "{made:?}");
+    let parts = format!("a sample, {} of 64 parts", made.parts_done);
+    assert!(made.to_string().contains(&parts), "{made}");
+}
+
+#[test]
+fn without_time_it_tests_nothing_and_says_so() {
+    let verdict = careful().budget(Duration::ZERO).run();
+    let Verdict::HarnessBroken(why) = verdict else { panic!("{verdict}") };
+    assert!(why.contains("nothing was tried"), "{why}");
 }
 
 #[test]
 fn a_certificate_holds_a_test_to_what_it_tried() -> Result<(), Failed> {
-    let careful = |depth| {
-        let test = hasty().scenario(|w| {
-            let db = w.connect("desk/notes.db")?;
-            db.execute_batch("PRAGMA synchronous = FULL; INSERT INTO note VALUES ('milk')")?;
-            w.promised("note", "milk");
-            Ok(())
-        });
-        test.depth(depth).run()
-    };
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("notes.json");
-    let Verdict::Survived(made) = careful(2) else { panic!() };
+    let Verdict::Survived(made) = careful().depth(2).run() else { panic!() };
     made.write(&path)?;
     let read: Certificate = serde_json::from_slice(&std::fs::read(&path)?)?;
     assert_eq!(read, *made);
-    assert_eq!(careful(2).assert_holds(&path), made.counts);
+    assert_eq!(careful().depth(2).run().assert_holds(&path), made.counts);
 
-    let Verdict::Survived(less) = careful(1) else { panic!() };
+    let Verdict::Survived(less) = careful().run() else { panic!() };
     let says = less.less_than(&path)?.unwrap_or_default();
     assert!(says.contains("states, and there were"), "{says}");
     Ok(())

@@ -7,7 +7,7 @@
 
 mod cell;
 mod handoff;
-mod page;
+mod table;
 
 use cell::{Cell, Found, Trial};
 use std::sync::LazyLock;
@@ -105,7 +105,7 @@ fn on_a_disk_that_lies_no_setting_keeps_anything_from_a_power_cut() {
 
 #[test]
 fn the_page_of_guarantees_says_what_was_measured() {
-    page::check(&[("a disk", &ON_A_DISK), ("a disk that lies about syncs", &ON_A_LYING_DISK)]);
+    table::check(&[("a disk", &ON_A_DISK), ("a disk that lies about syncs", &ON_A_LYING_DISK)]);
 }
 
 /// SQLite's unix layer syncs the folder for every WAL that it may have made, not for new ones only.

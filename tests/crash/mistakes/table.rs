@@ -1,12 +1,13 @@
 //! The table of `docs/mistakes.md`: which way of testing finds which mistake.
 
-use std::fs;
+use crate::page::{self, Part};
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/mistakes.md");
 const SOURCE: &str = include_str!("../../../src/mistake.rs");
-const BEGIN: &str = "<!-- generated: mistakes -->\n";
-const END: &str = "<!-- end -->";
 const FOUND: &str = "found";
+
+fn part() -> Part {
+    Part::of("mistakes.md", "mistakes")
+}
 
 /// A mistake, and for each layer whether it finds it out.
 pub(super) struct Row {
@@ -34,16 +35,14 @@ pub(super) fn sentences() -> Vec<(String, String)> {
 
 /// The rows as the page has them.
 pub(super) fn read() -> Vec<Row> {
-    let page = fs::read_to_string(PAGE).expect("there is the page");
-    let (_, table) = page.split_once(BEGIN).expect("the page has a table");
-    let rows = table.split(END).next().unwrap_or_default().lines().skip(2);
+    let table = part().read();
     let row = |line: &str| {
         let mut cells = line.trim_matches('|').split('|').map(str::trim);
         let mistake = cells.next().unwrap_or_default();
         let mistake = mistake.split('`').nth(1).unwrap_or_default().to_string();
         Row { mistake, found: cells.map(|cell| cell == FOUND).collect() }
     };
-    rows.filter(|line| line.starts_with("| `")).map(row).collect()
+    table.lines().filter(|line| line.starts_with("| `")).map(row).collect()
 }
 
 /// The table in Markdown.
@@ -59,17 +58,12 @@ pub(super) fn write(rows: &[Row], layers: &[&str]) -> String {
     table
 }
 
-/// Puts a table into the page, or says how the page differs from it.
-pub(super) fn hold(table: &str) -> Result<(), String> {
-    let page = fs::read_to_string(PAGE).map_err(|error| error.to_string())?;
-    let (before, rest) = page.split_once(BEGIN).ok_or("the page has no table")?;
-    let (now, after) = rest.split_once(END).ok_or("the table has no end")?;
-    if std::env::var_os("SUREHAND_WRITE_DOCS").is_some() {
-        let page = format!("{before}{BEGIN}{table}{END}{after}");
-        return fs::write(PAGE, page).map_err(|error| error.to_string());
+/// Puts a table into the page, or holds the page to it.
+#[track_caller]
+pub(super) fn hold(table: &str) {
+    if page::are_written() {
+        return part().write(table);
     }
-    if now == table {
-        return Ok(());
-    }
-    Err(format!("docs/mistakes.md differs; SUREHAND_WRITE_DOCS=1 writes it:\n{table}"))
+    let same = part().read() == table;
+    assert!(same, "docs/mistakes.md differs; SUREHAND_WRITE_DOCS=1 writes it:\n{table}");
 }

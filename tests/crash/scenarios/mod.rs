@@ -72,7 +72,7 @@ fn survives(name: &str) {
         runs.push(faults().faults(often));
         runs.push(faults().faults(RARE));
     }
-    let (mut states, mut recovery_states, mut faults) = (0, 0, 0);
+    let (mut states, mut recovery_states, mut faults, mut violations) = (0, 0, 0, 0);
     let mut kinds = Vec::new();
     for run in runs {
         let counts = run.run().assert_survived();
@@ -80,6 +80,7 @@ fn survives(name: &str) {
         states += counts.states;
         recovery_states += counts.recovery_states;
         faults += counts.faults;
+        violations += counts.violations;
         kinds.push(counts.fault_kinds);
     }
     assert!(states > 100, "{states} states");
@@ -89,7 +90,7 @@ fn survives(name: &str) {
     assert!(!is_long() || kinds >= 10, "{kinds} kinds of faults");
     let counts = serde_json::json!({
         "states": states, "recovery_states": recovery_states, "faults": faults,
-        "fault_kinds": kinds, "violations": 0,
+        "fault_kinds": kinds, "violations": violations,
     });
     report::write(&format!("scenario-{name}"), &counts);
 }

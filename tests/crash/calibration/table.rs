@@ -1,31 +1,24 @@
-//! What was measured, as a table of a page that people read. The page is compared with it, or
-//! written.
+//! What was measured, as a table for `docs/guarantees.md`.
 
 use super::{Found, Measured};
+use crate::page::{self, Part};
 use std::fmt::Write as _;
-use std::path::Path;
 use surehand::rusqlite;
-
-const BEGIN: &str = "<!-- generated: calibration -->\n";
-const END: &str = "<!-- end -->\n";
 
 /// Compares the page with what was measured; with `SUREHAND_WRITE_DOCS=1` it is written instead.
 ///
 /// With another SQLite than the one it names, the page's figures may differ, its answers may not.
 #[track_caller]
 pub(crate) fn check(disks: &[(&str, &[Measured])]) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guarantees.md");
-    let page = std::fs::read_to_string(&path).expect("docs/guarantees.md is there");
-    let (before, rest) = page.split_once(BEGIN).expect("the page has the mark of the table");
-    let (written, after) = rest.split_once(END).expect("the page has the mark of its end");
+    let part = Part::of("guarantees.md", "calibration");
     let measured = tables(disks);
-    if std::env::var("SUREHAND_WRITE_DOCS").is_ok_and(|write| write == "1") {
-        let page = format!("{before}{BEGIN}{measured}{END}{after}");
-        return std::fs::write(&path, page).expect("the page can be written");
+    if page::are_written() {
+        return part.write(&measured);
     }
+    let written = part.read();
     let same = match written.contains(&version()) {
         true => written == measured,
-        false => without_figures(written) == without_figures(&measured),
+        false => without_figures(&written) == without_figures(&measured),
     };
     assert!(
         same,
