@@ -219,7 +219,8 @@ fn be_durable(connection: &Connection, role: Role, path: &Path) -> Result<()> {
 
 /// Whoever was killed may have left commits in the WAL that no sync has covered, or that a failed
 /// one has lost: they are in the cache only. A checkpoint syncs the first and writes the second
-/// into the file. It waits for nobody, so that a long reader may keep it from the second.
+/// into the file. It waits for nobody, so that a long reader may keep it from both: then the first
+/// durable write through this connection syncs the first.
 fn keep_what_is_seen(connection: &Connection) -> Result<()> {
     let what = "sync what was found";
     connection.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).doing(what)

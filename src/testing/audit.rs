@@ -9,7 +9,7 @@ pub(crate) const WHOLE: &str = "every store is whole, and none contradicts anoth
 
 /// Every database is whole, and no consumer knows of a message that its producer did not send.
 pub(crate) fn whole(world: &World) -> Result<(), Failed> {
-    let paths = world.paths();
+    let paths = world.named();
     for path in &paths {
         if let Some(complaint) = world.look(path, audit::complaints)?.into_iter().next() {
             return Err(format!("{path}: {complaint}").into());

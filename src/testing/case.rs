@@ -37,15 +37,15 @@ impl Case {
     }
 
     /// Fewer crashes are simpler to think about than many, then none lost than some, early than
-    /// late.
+    /// late, each of them.
     pub(crate) fn size(&self) -> (usize, bool, usize, usize) {
         let lost = |crash: &Crash| match &crash.end {
             End::Kill => 0,
             End::PowerCut { lost, machines } => machines.len() + lost.size(),
         };
-        let first = self.crashes.first().map_or(0, |crash| crash.after);
+        let steps = self.crashes.iter().map(|crash| crash.after).sum();
         let lost = self.crashes.iter().map(lost).sum();
-        (self.crashes.len(), self.strike.is_some(), lost, first)
+        (self.crashes.len(), self.strike.is_some(), lost, steps)
     }
 }
 
@@ -70,6 +70,7 @@ impl fmt::Display for Case {
             if lost.names_kept != Lost::ALL_NAMES {
                 words.push(format!("names {}", lost.names_kept));
             }
+            words.extend(lost.grown.then(|| "grown".into()));
             words.extend(lost.spoilt.map(|piece| format!("spoilt {piece}")));
         }
         f.write_str(&words.join(" "))
@@ -106,12 +107,16 @@ impl FromStr for Case {
                 match word {
                     "lost" => lost.pieces = pieces(next(&mut words)?)?,
                     "spoilt" => lost.spoilt = Some(number(next(&mut words)?)?),
+                    "grown" => lost.grown = true,
                     "names" => lost.names_kept = number(next(&mut words)?)?,
                     _ => return Err(format!("{word:?} means nothing")),
                 }
             }
         }
-        Ok(case)
+        match case.weather.is_none() && case.crashes.is_empty() {
+            true => Err("it has neither a crash nor weather".into()),
+            false => Ok(case),
+        }
     }
 }
 
@@ -159,6 +164,7 @@ mod tests {
             "@0 kill",
             "weather 4711",
             "@7 cut shop lost 2 spoilt 1",
+            "@7 cut shop lost 2-4 grown",
             "@57 cut shop",
             "Sync#3 @57 cut depot+shop lost 1-4,9 names 0 @12 kill",
             "Memory#1001 @5 cut shop lost 0,2,4-5",
@@ -170,9 +176,17 @@ mod tests {
 
     #[test]
     fn what_is_no_case_is_refused() {
-        for text in
-            ["57", "@57", "@x kill", "@5 melt", "lost 1", "@5 kill lost 1", "Fire#1 @5 kill"]
-        {
+        for text in [
+            "57",
+            "@57",
+            "@x kill",
+            "@5 melt",
+            "lost 1",
+            "@5 kill lost 1",
+            "Fire#1 @5 kill",
+            "",
+            "Sync#3",
+        ] {
             assert!(text.parse::<Case>().is_err(), "{text}");
         }
     }

@@ -1,6 +1,6 @@
 //! What a test tried, as a file that a build can hold on to.
 
-use super::disk::Profile;
+use super::disk::{Fault, Profile};
 use super::verdict::Counts;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -23,10 +23,8 @@ pub struct Certificate {
     /// What was tried.
     #[serde(flatten)]
     pub counts: Counts,
-    /// Parts of the work that were done before time was over, of `parts`.
-    pub parts_done: u64,
-    /// Parts that the work was divided into, each of them a sample of it.
-    pub parts: u64,
+    /// Faults that were asked for and struck nothing.
+    pub idle_faults: Vec<Fault>,
     /// The version of SQLite.
     pub sqlite: String,
     /// The version of this crate.
@@ -34,12 +32,6 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Whether time was over before everything was tried.
-    #[must_use]
-    pub fn is_sample(&self) -> bool {
-        self.parts_done < self.parts
-    }
-
     /// Writes it as JSON.
     ///
     /// # Errors
@@ -52,13 +44,19 @@ impl Certificate {
     }
 
     /// Whether this run tried as much as the one that a file certifies: the first thing of which
-    /// there is less.
+    /// there is less. A sample is only held to be the same test.
     ///
     /// # Errors
     ///
     /// When the file cannot be read, or is no certificate.
     pub fn less_than(&self, path: impl AsRef<Path>) -> io::Result<Option<String>> {
         let held: Self = serde_json::from_slice(&fs::read(path)?)?;
+        if (&held.test, held.profile) != (&self.test, self.profile) {
+            return Ok(Some(format!("it is of {} on a disk {:?}", held.test, held.profile)));
+        }
+        if self.counts.is_sample() {
+            return Ok(None);
+        }
         let numbers = |certificate: &Self| {
             let counts = certificate.counts;
             [

@@ -183,7 +183,7 @@ impl CrashTest {
         self
     }
 
-    /// Tries no crash, and only what else is asked for.
+    /// Tries no crash of a scenario that nothing befalls, and only what else is asked for.
     pub fn without_crashes(mut self) -> Self {
         self.aim.crashes = false;
         self
@@ -228,16 +228,18 @@ impl CrashTest {
     fn try_run(&self) -> Result<Verdict, String> {
         let budget = Budget::new(self.time()?);
         let replayed = self.replayed()?;
-        let start = self.script.prepare().map_err(|why| format!("what is given fails: {why}"))?;
+        let mut start =
+            self.script.prepare().map_err(|why| format!("what is given fails: {why}"))?;
+        let played = self.script.play(&start, None);
+        start.named = played.named;
         if let Some(case) = replayed {
             return self.replay_case(&start, &case);
         }
-        let played = self.script.play(&start, None);
         played.ended.map_err(|why| format!("the scenario fails by itself: {why}"))?;
         if played.has_strangers {
             return Ok(Verdict::NotMeasured("threads of the scenario use the disk".into()));
         }
-        if self.aim.faults.contains(&Fault::Memory) && !memory::take_over() {
+        if self.aim.faults == [Fault::Memory] && !memory::take_over() {
             let why = "SQLite was in use before the kit, which cannot refuse memory to it";
             return Ok(Verdict::NotMeasured(why.into()));
         }
@@ -265,6 +267,9 @@ impl CrashTest {
     fn check(&self, record: &[Op]) -> Result<(), String> {
         if !self.aim.crashes && self.aim.weather.is_empty() && self.aim.faults.is_empty() {
             return Err("neither crashes nor faults nor weather".into());
+        }
+        if self.script.invariants.is_empty() && !self.script.audits {
+            return Err("nothing is looked at: there is neither an invariant nor the audit".into());
         }
         if !record.iter().any(|op| op.machine().is_some()) {
             return Err("the scenario writes nothing: nothing can crash".into());
@@ -296,19 +301,28 @@ impl CrashTest {
 
     fn verdict(&self, start: &Start, progress: Progress, budget: &Budget) -> Verdict {
         let found = progress.into_found();
-        let counts = found.counts;
-        let parts = budget.parts_done();
+        if found.has_strangers {
+            return Verdict::NotMeasured("threads use the disk while it starts again".into());
+        }
+        let counts = Counts { parts_done: budget.parts_done(), parts: PARTS, ..found.counts };
+        let has_struck = |fault: &Fault| found.faults.contains(fault);
+        let idle = self.aim.faults.iter().filter(|it| !has_struck(it)).copied().collect();
+        let certificate =
+            |verdict| Certificate { idle_faults: idle, ..self.certificate(verdict, counts) };
         let Some((case, broken)) = found.simplest() else {
-            return Verdict::Survived(Box::new(self.certificate("survived", counts, parts)));
+            return Verdict::Survived(Box::new(certificate("survived")));
         };
-        let certificate = self.certificate("lost", counts, parts);
-        self.lost(start, &case, &broken, certificate)
+        self.lost(start, &case, &broken, certificate("lost"))
     }
 
     /// Looks for the simplest case like this one, and tells it.
     fn lost(&self, start: &Start, case: &Case, broken: &Broken, made: Certificate) -> Verdict {
-        let Some(trail) = self.tracer(start).retrace(case, None) else {
-            return Verdict::NotMeasured(format!("{case} was lost, and cannot be seen again"));
+        let trail = match self.tracer(start).retrace(case, None) {
+            Ok(trail) => trail,
+            Err(why) => {
+                let why = format!("{case} was lost, and cannot be seen again: {why}");
+                return Verdict::NotMeasured(why);
+            }
         };
         if !trail.broken.iter().any(|again| again.promise == broken.promise) {
             let why = format!("{broken:?} after {case}, and not the second time");
@@ -326,19 +340,23 @@ impl CrashTest {
 
     fn replay_case(&self, start: &Start, case: &Case) -> Result<Verdict, String> {
         let trail = self.tracer(start).retrace(case, None);
-        let trail = trail.ok_or("the case says more steps than there are")?;
-        let counts = Counts { crashes: 1, states: 1, ..Counts::default() };
+        let trail = trail.map_err(|why| format!("{case} cannot be: {why}"))?;
+        let done = Counts { parts_done: PARTS, parts: PARTS, ..Counts::default() };
+        let counts = match case.weather {
+            Some(_) => Counts { network_seeds: 1, ..done },
+            None => Counts { crashes: 1, states: 1, ..done },
+        };
         Ok(match trail.broken.first() {
-            None => Verdict::Survived(Box::new(self.certificate("survived", counts, PARTS))),
+            None => Verdict::Survived(Box::new(self.certificate("survived", counts))),
             Some(broken) => {
                 let counts = Counts { violations: trail.broken.len() as u64, ..counts };
                 let story = Story::of(&self.name, &trail, broken);
-                Verdict::Lost(Box::new(story), Box::new(self.certificate("lost", counts, PARTS)))
+                Verdict::Lost(Box::new(story), Box::new(self.certificate("lost", counts)))
             }
         })
     }
 
-    fn certificate(&self, verdict: &str, counts: Counts, parts_done: u64) -> Certificate {
+    fn certificate(&self, verdict: &str, counts: Counts) -> Certificate {
         Certificate {
             test: self.name.clone(),
             verdict: verdict.into(),
@@ -346,8 +364,7 @@ impl CrashTest {
             seed: self.script.seed,
             depth: self.aim.depth,
             counts,
-            parts_done,
-            parts: PARTS,
+            idle_faults: Vec::new(),
             sqlite: rusqlite::version().into(),
             surehand: env!("CARGO_PKG_VERSION").into(),
         }

@@ -15,6 +15,14 @@ pub(crate) enum Event {
     Reached(String),
 }
 
+impl Event {
+    /// Whether somebody outside can still tell of it, and an invariant ask. What is only told in a
+    /// story makes no state different.
+    pub(crate) fn is_remembered(&self) -> bool {
+        matches!(self, Self::Promised { .. } | Self::Called { .. })
+    }
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -3,6 +3,7 @@
 use super::budget::{Budget, Part};
 use super::case::Case;
 use super::disk::{Fault, Op, Strike};
+use super::memory;
 use super::network::Trouble;
 use super::progress::{Progress, State};
 use super::script::{Calls, Script, Start};
@@ -38,7 +39,7 @@ pub enum Layer {
     Kill,
     /// Power goes, after each step.
     PowerCut,
-    /// A call fails.
+    /// A call fails; then the scenario runs to its end, and the programs start again.
     Fault,
     /// The network, the programs and the clocks have weather.
     Network,
@@ -51,8 +52,8 @@ impl Aim {
             return false;
         }
         match self.layer {
-            None | Some(Layer::Fault | Layer::Network) => true,
-            Some(Layer::Plain) => is_last && crash.end == End::Kill,
+            None | Some(Layer::Network) => true,
+            Some(Layer::Plain | Layer::Fault) => is_last && crash.end == End::Kill,
             Some(Layer::Kill) => crash.end == End::Kill,
             Some(Layer::PowerCut) => crash.end != End::Kill,
         }
@@ -119,25 +120,22 @@ impl Explorer<'_> {
     /// Crashes after every step of a stretch.
     fn crashes(&self, stretch: Stretch<'_>) {
         let Stretch { start, record, part, .. } = stretch;
-        let Start { mut disks, mut events, .. } = start.clone();
+        let mut here = start.clone();
         let mut number = 0;
         for after in 0..=record.len() {
             let step = after.checked_sub(1).map(|last| &record[last]);
-            if let Some(step) = step {
-                disks.apply(step);
-                events.extend(step.event().cloned());
-            }
+            step.into_iter().for_each(|step| here.apply(step));
             if after < stretch.from {
                 continue;
             }
-            // Where a struck scenario ends it is looked at as closely as anywhere.
-            let ends = after == record.len() && stretch.from > 0;
+            // Where it ends it is looked at as closely as anywhere, and at each machine.
+            let ends = after == record.len();
             let breadth = if ends { Breadth::Wide } else { stretch.breadth };
-            let all = Crashes::after(after, step, &disks, self.script.ground(), breadth);
-            if part.is_none_or(|part| part.has(after as u64)) && breadth == Breadth::Wide {
+            let step = step.filter(|_| !ends);
+            let all = Crashes::after(after, step, &here.disks, self.script.ground(), breadth);
+            if part.is_none_or(|part| part.has(after as u64)) {
                 self.progress.sampled(all.sampled());
             }
-            let here = Start { disks, events, crashes: start.crashes + 1 };
             for nth in 0..all.count() {
                 number += 1;
                 if part.is_some_and(|part| !part.has(number)) {
@@ -148,25 +146,24 @@ impl Explorer<'_> {
                 }
                 let crash = all.nth(nth);
                 let is_first = stretch.case.crashes.is_empty();
-                if self.aim.wants(&crash, is_first, after == record.len()) {
+                if self.aim.wants(&crash, is_first, ends) {
                     self.crash(&stretch, &here, crash);
                 }
             }
-            Start { disks, events, .. } = here;
         }
     }
 
     /// The programs start again after a crash, and all must hold.
     fn crash(&self, stretch: &Stretch<'_>, here: &Start, crash: Crash) {
         let Stretch { case, depth, .. } = *stretch;
-        let image = crash.image(&here.disks);
-        let unsynced = here.disks.unsynced();
-        let state = State { image: &image, unsynced, events: &here.events, depth };
-        if !self.progress.is_new(&state, &crash, case.crashes.len()) {
+        let left = here.after(&crash);
+        if !self.progress.is_new(State { left: &left, depth }, case.crashes.len()) {
             return;
         }
-        let left = Start { disks: crash.leaves(&here.disks, &image), ..here.clone() };
         let restarted = self.script.restart(&left);
+        if restarted.has_strangers {
+            self.progress.met_strangers();
+        }
         let case = case.and(crash);
         let starts = restarted.broken.iter().all(|broken| !broken.is_the_start());
         for broken in restarted.broken {
@@ -223,8 +220,14 @@ impl Explorer<'_> {
 
     fn every_strike(&self) -> impl Iterator<Item = Strike> {
         self.aim.faults.iter().flat_map(|fault| {
-            let calls = self.calls.of(*fault);
-            let stride = if *fault == Fault::Memory { calls / ALLOCATIONS + 1 } else { 1 };
+            let calls = match fault {
+                Fault::Memory if !memory::take_over() => 0,
+                fault => self.calls.of(*fault),
+            };
+            let stride = match fault {
+                Fault::Memory => calls.div_ceil(ALLOCATIONS).max(1),
+                _ => 1,
+            };
             (0..calls)
                 .step_by(usize::try_from(stride).unwrap_or(usize::MAX))
                 .map(|call| Strike { fault: *fault, call })

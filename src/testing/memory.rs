@@ -1,4 +1,5 @@
-//! SQLite's memory, which can be refused: the k-th allocation of a thread fails.
+//! SQLite's memory, which can be refused: the k-th allocation of a thread fails; and what its
+//! connections share.
 //!
 //! SQLite asks for memory through a table of C functions
 //! (<https://sqlite.org/c3ref/mem_methods.html>). The table here passes everything on to the one
@@ -11,8 +12,10 @@ use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
 
-/// What SQLite had before; none where it was started before the kit could ask.
-static BEFORE: OnceLock<Option<Before>> = OnceLock::new();
+/// What SQLite had before.
+static BEFORE: OnceLock<Before> = OnceLock::new();
+/// Whether SQLite uses the table here; not where it was started before the kit could ask.
+static TAKEN: OnceLock<bool> = OnceLock::new();
 
 type Malloc = unsafe extern "C" fn(c_int) -> *mut c_void;
 type Realloc = unsafe extern "C" fn(*mut c_void, c_int) -> *mut c_void;
@@ -33,7 +36,7 @@ thread_local! {
 /// Takes SQLite's memory over; says whether it can. Only the first call does anything, and only
 /// before SQLite is used.
 pub(super) fn take_over() -> bool {
-    BEFORE.get_or_init(begin).is_some()
+    *TAKEN.get_or_init(|| begin().is_some())
 }
 
 /// Counts the allocations of this thread from here on, and refuses the one of this number.
@@ -54,7 +57,7 @@ fn is_refused() -> bool {
     REFUSED.get() == Some(number)
 }
 
-fn begin() -> Option<Before> {
+fn begin() -> Option<()> {
     let mut before = ffi::sqlite3_mem_methods {
         xMalloc: None,
         xFree: None,
@@ -66,9 +69,15 @@ fn begin() -> Option<Before> {
         pAppData: std::ptr::null_mut(),
     };
     // SAFETY: SQLite fills in a struct of ours. After its start it refuses, and nothing happens.
+    // That no other thread starts it meanwhile is for the process to see to
+    // (<https://sqlite.org/c3ref/config.html>): the kit asks before it uses SQLite itself, and
+    // where others were first, either table leads to the same memory.
     if unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_GETMALLOC, &raw mut before) } != 0 {
         return None;
     }
+    let (malloc_before, realloc_before) = before.xMalloc.zip(before.xRealloc)?;
+    // First, so that the table here leads somewhere from the moment that SQLite has it.
+    BEFORE.set(Before { malloc: malloc_before, realloc: realloc_before }).ok()?;
     let ours =
         ffi::sqlite3_mem_methods { xMalloc: Some(malloc), xRealloc: Some(realloc), ..before };
     // SAFETY: SQLite copies the struct; its functions live as long as the process. Nobody counts
@@ -81,16 +90,11 @@ fn begin() -> Option<Before> {
             ffi::sqlite3_config(ffi::SQLITE_CONFIG_PAGECACHE, std::ptr::null_mut::<c_void>(), 0, 0),
         ]
     };
-    let (malloc, realloc) = before.xMalloc.zip(before.xRealloc)?;
-    (codes == [0; 3]).then_some(Before { malloc, realloc })
-}
-
-fn before() -> Option<Before> {
-    *BEFORE.get()?
+    (codes[0] == 0).then_some(())
 }
 
 unsafe extern "C" fn malloc(size: c_int) -> *mut c_void {
-    match before() {
+    match BEFORE.get() {
         // SAFETY: it is SQLite's own function, with what SQLite gives to it.
         Some(before) if !is_refused() => unsafe { (before.malloc)(size) },
         _ => std::ptr::null_mut(),
@@ -98,9 +102,41 @@ unsafe extern "C" fn malloc(size: c_int) -> *mut c_void {
 }
 
 unsafe extern "C" fn realloc(memory: *mut c_void, size: c_int) -> *mut c_void {
-    match before() {
+    match BEFORE.get() {
         // SAFETY: as above.
         Some(before) if !is_refused() => unsafe { (before.realloc)(memory, size) },
         _ => std::ptr::null_mut(),
+    }
+}
+
+/// SQLite's size of a region of a WAL index.
+const REGION: usize = 32_768;
+
+/// Memory that connections share: it does not move, and goes with the last of them.
+pub(super) struct Region(*mut Words);
+
+/// SQLite keeps whole numbers in it, of 64 bits at the most, some of them atomic.
+#[repr(C, align(8))]
+struct Words([u8; REGION]);
+
+// SAFETY: nothing here reads or writes through the pointer; SQLite does, under its own locks.
+unsafe impl Send for Region {}
+
+impl Region {
+    pub(super) fn new() -> Self {
+        Self(Box::into_raw(Box::new(Words([0; REGION]))))
+    }
+
+    /// Where it lies, for as long as this lives.
+    pub(super) fn pointer(&self) -> *mut c_void {
+        self.0.cast()
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        // SAFETY: the pointer is from `Box::into_raw`, and this is its only owner. `unmap` drops
+        // regions when no connection has them mapped any more.
+        drop(unsafe { Box::from_raw(self.0) });
     }
 }

@@ -1,7 +1,7 @@
 //! A file that a connection has open: its disk, its locks, and the WAL index it shares.
 
 use super::disk::{Disk, Fault, FileNumber, HandleNumber, Level, Refusal, WalLocks};
-use super::vfs::Region;
+use super::memory::Region;
 use crate::clock::Clock;
 use rusqlite::ffi;
 use std::collections::HashMap;
@@ -77,7 +77,8 @@ pub(super) fn code(reply: Result<(), Refusal>, otherwise: c_int) -> c_int {
         Ok(()) => ffi::SQLITE_OK,
         Err(Refusal::Busy | Refusal::Fault(Fault::Busy)) => ffi::SQLITE_BUSY,
         Err(Refusal::Fault(Fault::Full | Fault::StaysFull | Fault::Quota)) => ffi::SQLITE_FULL,
-        Err(Refusal::ShortRead | Refusal::Fault(Fault::ShortRead)) => ffi::SQLITE_IOERR_SHORT_READ,
+        Err(Refusal::Fault(Fault::FolderSync)) => ffi::SQLITE_IOERR_DIR_FSYNC,
+        Err(Refusal::ShortRead) => ffi::SQLITE_IOERR_SHORT_READ,
         Err(Refusal::NotFound | Refusal::Fault(_)) => otherwise,
     }
 }

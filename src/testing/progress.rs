@@ -1,10 +1,8 @@
 //! What a crash test has found so far, from all of its threads.
 
 use super::case::Case;
-use super::disk::{Fault, Image};
-use super::events::Event;
-use super::script::{Broken, Weathered};
-use super::states::{Crash, End};
+use super::disk::Fault;
+use super::script::{Broken, Start, Weathered};
 use super::verdict::Counts;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,17 +21,18 @@ pub(crate) struct Progress {
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     seen: HashSet<u64>,
-    faults: BTreeSet<Fault>,
+    pub(crate) faults: BTreeSet<Fault>,
     pub(crate) counts: Counts,
     losses: Vec<(Case, Broken)>,
+    /// Threads that the test does not order used the disk, while programs started again.
+    pub(crate) has_strangers: bool,
 }
 
-/// What a crash leaves, and what of it makes a difference.
+/// What a crash leaves.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct State<'a> {
-    pub(crate) image: &'a Image,
-    pub(crate) unsynced: (usize, usize, u64),
-    pub(crate) events: &'a [Event],
+    pub(crate) left: &'a Start,
+    /// So many crashes are to come, with this one.
     pub(crate) depth: usize,
 }
 
@@ -48,8 +47,8 @@ impl Progress {
     }
 
     /// Notes a crash; says whether what it leaves was not looked at before.
-    pub(crate) fn is_new(&self, state: &State<'_>, crash: &Crash, crashes_before: usize) -> bool {
-        let hash = state.hash(crash);
+    pub(crate) fn is_new(&self, state: State<'_>, crashes_before: usize) -> bool {
+        let hash = state.hash();
         let mut found = self.found();
         found.counts.crashes += 1;
         let is_new = found.seen.insert(hash);
@@ -60,7 +59,7 @@ impl Progress {
         is_new
     }
 
-    /// So many power cuts lose one of more subsets than are tried.
+    /// At so many power cuts more can be lost than is tried.
     pub(crate) fn sampled(&self, cuts: usize) {
         self.found().counts.sampled_cuts += cuts as u64;
     }
@@ -92,9 +91,14 @@ impl Progress {
         found.losses.push((case.clone(), broken));
     }
 
+    pub(crate) fn met_strangers(&self) {
+        self.found().has_strangers = true;
+    }
+
     /// Whether there is nothing more to be learnt.
     pub(crate) fn has_seen_enough(&self) -> bool {
-        self.found().losses.len() >= self.enough
+        let found = self.found();
+        found.has_strangers || found.losses.len() >= self.enough
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -114,10 +118,12 @@ impl Found {
 }
 
 impl State<'_> {
-    fn hash(&self, crash: &Crash) -> u64 {
-        let Self { image, unsynced, events, depth } = self;
-        // What the next power cut may still lose makes a difference where there is one to come.
-        let unsynced = (*depth > 1 && crash.end == End::Kill).then_some(unsynced);
-        image.hash() ^ xxh3_64(format!("{events:?} {unsynced:?} {depth}").as_bytes())
+    /// The same for states in which nobody can tell a difference.
+    fn hash(self) -> u64 {
+        let Self { left: Start { disks, events, .. }, depth } = self;
+        // What a power cut may still lose makes a difference where one is to come.
+        let unsynced = (depth > 1).then(|| disks.unsynced());
+        let seen: Vec<_> = events.iter().filter(|event| event.is_remembered()).collect();
+        disks.kept().hash() ^ xxh3_64(format!("{seen:?} {unsynced:?} {depth}").as_bytes())
     }
 }

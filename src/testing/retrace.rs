@@ -31,34 +31,47 @@ pub(crate) struct Tracer<'a> {
 }
 
 impl Tracer<'_> {
-    /// Lets a case happen; none when it cannot, because a run is shorter than the case says. A
-    /// trail that began in the same way saves the scenario's run.
-    pub(crate) fn retrace(&self, case: &Case, like: Option<&Trail>) -> Option<Trail> {
+    /// Lets a case happen; says why when it cannot. A trail that began in the same way saves the
+    /// scenario's run.
+    pub(crate) fn retrace(&self, case: &Case, like: Option<&Trail>) -> Result<Trail, String> {
         let Self { script, start, troubles } = *self;
         if let Some(seed) = case.weather {
             let Weathered { record, broken, .. } = script.weather(start, seed, troubles);
             let legs = vec![Leg { disks: start.disks.clone(), record }];
-            return Some(Trail { case: case.clone(), legs, broken });
+            return Ok(Trail { case: case.clone(), legs, broken });
         }
         let known = like.filter(|like| like.case.strike == case.strike);
         let known = known.and_then(|like| like.legs.first()).map(|leg| leg.record.clone());
-        let record = known.unwrap_or_else(|| script.play(start, case.strike).record);
+        let mut record = match known {
+            Some(record) => record,
+            None => self.play(case)?,
+        };
         let mut legs = Vec::new();
-        let (mut start, mut record) = (start.clone(), record);
+        let mut start = start.clone();
         let mut broken = Vec::new();
         for crash in &case.crashes {
             let leg = Leg { disks: start.disks.clone(), record };
-            let done = leg.record.get(..crash.after)?;
-            done.iter().for_each(|op| start.disks.apply(op));
-            start.events.extend(done.iter().filter_map(Op::event).cloned());
-            start.crashes += 1;
-            let image = crash.image(&start.disks);
-            start.disks = crash.leaves(&start.disks, &image);
+            let done = leg.record.get(..crash.after);
+            let done = done.ok_or_else(|| format!("there are {} steps", leg.record.len()))?;
+            done.iter().for_each(|op| start.apply(op));
+            if let Some(why) = crash.unknown(&start.disks) {
+                return Err(why);
+            }
+            start = start.after(crash);
             legs.push(leg);
             let restarted = script.restart(&start);
             (record, broken) = (restarted.record, restarted.broken);
         }
         legs.push(Leg { disks: start.disks, record });
-        Some(Trail { case: case.clone(), legs, broken })
+        Ok(Trail { case: case.clone(), legs, broken })
+    }
+
+    /// The scenario, which its fault has to strike.
+    fn play(&self, case: &Case) -> Result<Vec<Op>, String> {
+        let played = self.script.play(self.start, case.strike);
+        match case.strike.filter(|_| played.struck_at.is_none()) {
+            Some(strike) => Err(format!("{:?} strikes no call {}", strike.fault, strike.call)),
+            None => Ok(played.record),
+        }
     }
 }

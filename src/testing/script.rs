@@ -7,8 +7,10 @@ use super::memory;
 use super::network::{Seen, Sky, Trouble, trace};
 use super::points::within;
 use super::quiet::quietly;
+use super::states::Crash;
 use super::world::{Beginning, World};
 use crate::mistake::Mistake;
+use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::time::Duration;
 
@@ -40,6 +42,8 @@ pub(crate) struct Script {
 pub(crate) struct Start {
     pub(crate) disks: Platter,
     pub(crate) events: Vec<Event>,
+    /// The databases that the scenario names: to be looked at, whoever opens them again.
+    pub(crate) named: BTreeSet<String>,
     pub(crate) crashes: usize,
 }
 
@@ -47,6 +51,7 @@ pub(crate) struct Start {
 pub(crate) struct Played {
     pub(crate) record: Vec<Op>,
     pub(crate) ended: Result<(), String>,
+    pub(crate) named: BTreeSet<String>,
     /// How long the record was when the fault struck, if it did.
     pub(crate) struck_at: Option<usize>,
     pub(crate) has_strangers: bool,
@@ -82,7 +87,31 @@ pub(crate) struct Weathered {
 /// Programs that started again, and what did not hold then.
 pub(crate) struct Restarted {
     pub(crate) record: Vec<Op>,
+    pub(crate) has_strangers: bool,
     pub(crate) broken: Vec<Broken>,
+}
+
+impl Start {
+    /// One more step was done.
+    pub(crate) fn apply(&mut self, op: &Op) {
+        self.disks.apply(op);
+        self.events.extend(op.event().cloned());
+    }
+
+    /// Where it goes on after a crash.
+    pub(crate) fn after(&self, crash: &Crash) -> Self {
+        Self {
+            disks: crash.leaves(&self.disks),
+            events: self.events.clone(),
+            named: self.named.clone(),
+            crashes: self.crashes + 1,
+        }
+    }
+
+    /// How much was seen that makes a difference to anybody.
+    fn seen(&self) -> u64 {
+        self.events.iter().filter(|event| event.is_remembered()).count() as u64
+    }
 }
 
 impl Script {
@@ -113,7 +142,7 @@ impl Script {
         let image = disks.kept();
         let events = world.events();
         world.end();
-        Ok(Start { disks: Platter::from(&image), events, crashes: 0 })
+        Ok(Start { disks: Platter::from(&image), events, ..Start::default() })
     }
 
     /// Runs the scenario from the beginning.
@@ -131,10 +160,11 @@ impl Script {
         let record = disk.record();
         let calls = Calls(Fault::every().map(|fault| (fault, calls(fault))).collect());
         let (struck_at, has_strangers) = (disk.struck_at(), disk.has_strangers());
+        let named = world.named();
         world.end();
         // Nobody knows between which steps memory was refused.
         let refused = refused.filter(|strike| strike.call < allocations).map(|_| 0);
-        Played { record, ended, struck_at: struck_at.or(refused), has_strangers, calls }
+        Played { record, ended, named, struck_at: struck_at.or(refused), has_strangers, calls }
     }
 
     /// The programs start again, and everything is looked at.
@@ -142,6 +172,7 @@ impl Script {
         let world = self.world(start, None);
         let recovered = run(&self.recover, &world, self.mistake);
         let record = world.disk().record();
+        let has_strangers = world.disk().has_strangers();
         let mut broken = Vec::new();
         if let Err(why) = recovered {
             broken.push(Broken { promise: STARTS.into(), why });
@@ -149,7 +180,7 @@ impl Script {
             self.look(&world, &mut broken);
         }
         world.end();
-        Restarted { record, broken }
+        Restarted { record, has_strangers, broken }
     }
 
     /// Looks at everything that must hold.
@@ -197,13 +228,15 @@ impl Script {
     }
 
     fn beginning(&self, start: &Start, strike: Option<Strike>) -> Beginning {
-        let Start { disks, events, crashes } = start.clone();
+        let seen = start.seen();
+        let Start { disks, events, named, crashes } = start.clone();
         Beginning {
             profile: self.profile,
             disks,
             plan: Plan::new(strike.filter(|strike| strike.fault != Fault::Memory)),
             // A process that starts again draws other numbers.
-            seed: self.seed ^ events.len() as u64 ^ (crashes as u64) << 32,
+            seed: self.seed ^ seen ^ (crashes as u64) << 32,
+            named,
             past: events,
             passed: UNTIL_RESTART * u32::try_from(crashes).unwrap_or(u32::MAX),
             sky: None,

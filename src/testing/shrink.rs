@@ -21,7 +21,7 @@ pub(crate) fn simplest(tracer: &Tracer<'_>, found: Trail, promise: &str) -> Trai
 fn simpler(tracer: &Tracer<'_>, than: &Trail, promise: &str, tries: &mut usize) -> Option<Trail> {
     for case in candidates(than, tracer.script.ground()) {
         *tries = tries.checked_sub(1)?;
-        let Some(trail) = tracer.retrace(&case, Some(than)) else { continue };
+        let Ok(trail) = tracer.retrace(&case, Some(than)) else { continue };
         if trail.broken.iter().any(|broken| broken.promise == promise) {
             return Some(trail);
         }
@@ -74,6 +74,8 @@ fn less(crash: &Crash) -> Vec<Crash> {
     ends.push(End::PowerCut { machines: machines.clone(), lost: whole });
     let named = Lost { names_kept: Lost::ALL_NAMES, ..lost.clone() };
     ends.push(End::PowerCut { machines: machines.clone(), lost: named });
+    let short = Lost { grown: false, ..lost.clone() };
+    ends.push(End::PowerCut { machines: machines.clone(), lost: short });
     for machine in machines.iter().filter(|_| machines.len() > 1) {
         // Pieces are numbered among those of all machines that lose power.
         let mut fewer = machines.clone();

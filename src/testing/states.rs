@@ -1,6 +1,6 @@
 //! The crashes of a recorded run: after each step, everything that may be left.
 
-use super::disk::{Image, Losses, Lost, Machine, Op, Platter, Profile};
+use super::disk::{Losses, Lost, Machine, Op, Platter, Profile};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -32,21 +32,30 @@ pub(crate) enum Breadth {
 }
 
 impl Crash {
-    /// The files that it leaves.
-    pub(crate) fn image(&self, disks: &Platter) -> Image {
+    /// The disks after it: what was not synced where power stayed on may still be lost later.
+    pub(crate) fn leaves(&self, disks: &Platter) -> Platter {
         match &self.end {
-            End::Kill => disks.kept(),
+            End::Kill => disks.clone(),
             End::PowerCut { machines, lost } => {
-                disks.after(|machine| machines.contains(machine), lost)
+                disks.cut(|machine| machines.contains(machine), lost)
             }
         }
     }
 
-    /// The disks after it: after a kill, what was not synced may still be lost later.
-    pub(crate) fn leaves(&self, disks: &Platter, image: &Image) -> Platter {
-        match &self.end {
-            End::Kill => disks.clone(),
-            End::PowerCut { .. } => Platter::from(image),
+    /// What of it there is not on these disks: a machine, or a piece.
+    pub(crate) fn unknown(&self, disks: &Platter) -> Option<String> {
+        let End::PowerCut { machines, lost } = &self.end else { return None };
+        let known = disks.machines();
+        if let Some(machine) = machines.iter().find(|machine| !known.contains(machine)) {
+            return Some(format!("there is no machine {machine}"));
+        }
+        let (pieces, names) = disks.at_stake(|machine| machines.contains(machine));
+        let last = lost.pieces.last().max(lost.spoilt.as_ref());
+        let beyond = last.filter(|last| **last >= pieces);
+        let named = lost.names_kept != Lost::ALL_NAMES && lost.names_kept > names;
+        match beyond {
+            Some(piece) => Some(format!("of {pieces} unsynced pieces there is no {piece}")),
+            None => named.then(|| format!("only {names} names are unsynced")),
         }
     }
 }
@@ -78,7 +87,10 @@ impl Crashes {
 
     /// For how many power cuts not every loss is tried.
     pub(crate) fn sampled(&self) -> usize {
-        let is_sampled = |(_, losses): &&(_, Losses)| !losses.is_exhaustive();
+        let is_sampled = |(_, losses): &&(_, Losses)| match self.breadth {
+            Breadth::Wide => !losses.is_exhaustive(),
+            Breadth::Narrow => losses.count() > losses.extremes().len(),
+        };
         self.cuts.iter().filter(is_sampled).count()
     }
 
@@ -133,8 +145,9 @@ impl fmt::Display for End {
             Self::Kill => f.write_str("all processes are killed"),
             Self::PowerCut { machines, lost } => {
                 let machines: Vec<&str> = machines.iter().map(|machine| &**machine).collect();
-                let (machines, lost) = (machines.join(" and "), lost.pieces.len());
-                write!(f, "power cut at {machines}, {lost} pieces of unsynced writes are lost")
+                let (machines, pieces) = (machines.join(" and "), lost.pieces.len());
+                write!(f, "power cut at {machines}, {pieces} pieces of unsynced writes are lost")?;
+                f.write_str(if lost.grown { ", zeroes are in their places" } else { "" })
             }
         }
     }

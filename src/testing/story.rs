@@ -62,7 +62,9 @@ fn again(name: &str, case: &str) -> String {
         Some(test) if test != "main" => format!("cargo test {test}"),
         _ => std::env::args().next().unwrap_or_default(),
     };
-    format!("SUREHAND_REPLAY='{name}: {case}' {command}").trim_end().into()
+    // As a shell has it between single quotes.
+    let told = format!("{name}: {case}").replace('\'', r"'\''");
+    format!("SUREHAND_REPLAY='{told}' {command}").trim_end().into()
 }
 
 fn tell_lost(crash: &Crash, leg: &Leg, page: &mut String) {

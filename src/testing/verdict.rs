@@ -39,6 +39,18 @@ pub struct Counts {
     pub trace: u64,
     /// Promises broken.
     pub violations: u64,
+    /// Parts of the work that were done before time was over, of `parts`.
+    pub parts_done: u64,
+    /// Parts that the work was divided into, each of them a sample of it.
+    pub parts: u64,
+}
+
+impl Counts {
+    /// Whether time was over before everything was tried.
+    #[must_use]
+    pub fn is_sample(&self) -> bool {
+        self.parts_done < self.parts
+    }
 }
 
 /// What a crash test says.
@@ -70,21 +82,20 @@ impl Verdict {
     }
 
     /// Goes on only when everything held, and as much was tried as the certificate in this file
-    /// says. With `SUREHAND_WRITE_CERTIFICATES=1` the file is written instead; a run that ended
-    /// because time was over is held against nothing.
+    /// says. With `SUREHAND_WRITE_CERTIFICATES=1` the file is written instead. A run that ended
+    /// because time was over is not held to the numbers.
     ///
     /// # Panics
     ///
-    /// When a promise was broken, when less was tried, or when there is no such file.
+    /// When a promise was broken, when less was tried or on another disk, when there is no such
+    /// file, or when a sample is to be written to it.
     #[track_caller]
     pub fn assert_holds(self, path: impl AsRef<Path>) -> Counts {
         let path = path.as_ref();
         let Self::Survived(certificate) = self else { panic!("{self}") };
-        if certificate.is_sample() {
-            return certificate.counts;
-        }
         let shown = path.display();
         if std::env::var_os(WRITE).is_some() {
+            assert!(!certificate.counts.is_sample(), "a sample certifies nothing: {certificate}");
             certificate.write(path).unwrap_or_else(|error| panic!("{shown}: {error}"));
         }
         match certificate.less_than(path) {
@@ -129,19 +140,23 @@ impl fmt::Display for Counts {
              {faults} faults of {fault_kinds} kinds, {network_seeds} seeds of weather with \
              {network_events} network events, {violations} violations"
         )?;
-        match self.sampled_cuts {
-            0 => Ok(()),
-            cuts => write!(f, "; sampled: what is lost at {cuts} power cuts with much in flight"),
+        if self.sampled_cuts > 0 {
+            let cuts = self.sampled_cuts;
+            write!(f, "; sampled: what is lost at {cuts} power cuts with much in flight")?;
         }
+        if self.is_sample() {
+            let Self { parts_done, parts, .. } = self;
+            write!(f, "; time was over: a sample, {parts_done} of {parts} parts")?;
+        }
+        Ok(())
     }
 }
 
 impl fmt::Display for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.counts.fmt(f)?;
-        if self.is_sample() {
-            let (done, parts) = (self.parts_done, self.parts);
-            write!(f, "; time was over: a sample, {done} of {parts} parts")?;
+        if !self.idle_faults.is_empty() {
+            write!(f, "; struck nothing: {:?}", self.idle_faults)?;
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! The disk as SQLite sees it: a VFS (<https://sqlite.org/vfs.html>) over [`Disk`].
 //!
-//! The only file of the crate with `unsafe` in it. SQLite calls the functions below with pointers
-//! that it promises to be valid for the call; what those point to is ours, and lives as it says at
-//! each. No panic unwinds into SQLite: it becomes an I/O error.
+//! SQLite calls the functions below with pointers that it promises to be valid for the call; what
+//! those point to is ours, and lives as it says at each. No panic unwinds into SQLite: it becomes
+//! an I/O error.
 //!
 //! A VFS is registered and never freed, because a connection keeps a pointer to its own for as long
 //! as it lives. One that nobody uses any more serves another disk.
@@ -20,8 +20,6 @@ use std::sync::{Arc, Mutex};
 
 /// The longest path, with its end.
 const LONGEST_PATH: c_int = 512;
-/// SQLite's size of a region of a WAL index.
-const REGION: usize = 32_768;
 /// The start of 1970 in SQLite's time, milliseconds of the Julian calendar.
 const UNIX_EPOCH_MS: i64 = 210_866_760_000_000;
 
@@ -39,31 +37,6 @@ pub(crate) struct Mounted {
 struct Slot {
     name: CString,
     shown: Mutex<Option<Arc<Shown>>>,
-}
-
-/// Memory that connections share: it does not move, and goes with the last of them.
-pub(super) struct Region(*mut [u8; REGION]);
-
-// SAFETY: nothing here reads or writes through the pointer; SQLite does, under its own locks.
-unsafe impl Send for Region {}
-
-impl Region {
-    pub(super) fn new() -> Self {
-        Self(Box::into_raw(Box::new([0; REGION])))
-    }
-
-    /// Where it lies, for as long as this lives.
-    pub(super) fn pointer(&self) -> *mut c_void {
-        self.0.cast()
-    }
-}
-
-impl Drop for Region {
-    fn drop(&mut self) {
-        // SAFETY: the pointer is from `Box::into_raw`, and this is its only owner. `unmap` drops
-        // regions when no connection has them mapped any more.
-        drop(unsafe { Box::from_raw(self.0) });
-    }
 }
 
 impl Mounted {
@@ -217,8 +190,11 @@ unsafe extern "C" fn open(
         // SAFETY: SQLite gave the memory for a file of ours. Without methods it never closes it.
         unsafe { (*file).base.pMethods = std::ptr::null() };
         // SAFETY: it is our VFS, and SQLite's name is null or a C string.
-        let (shown, name) = unsafe { (shown(vfs), text(name)) };
+        let (shown, path) = unsafe { (shown(vfs), text(name)) };
         let Some(shown) = shown else { return ffi::SQLITE_CANTOPEN };
+        if path.is_none() && !name.is_null() {
+            return ffi::SQLITE_CANTOPEN;
+        }
         let has = |flag: c_int| flags & flag != 0;
         let journal =
             ffi::SQLITE_OPEN_MAIN_JOURNAL | ffi::SQLITE_OPEN_SUPER_JOURNAL | ffi::SQLITE_OPEN_WAL;
@@ -228,7 +204,7 @@ unsafe extern "C" fn open(
             delete_on_close: has(ffi::SQLITE_OPEN_DELETEONCLOSE),
             journal: has(journal),
         };
-        let handle = match shown.disk.open(name, mode) {
+        let handle = match shown.disk.open(path, mode) {
             Ok(handle) => handle,
             Err(refusal) => return code(Err(refusal), ffi::SQLITE_CANTOPEN),
         };
@@ -278,7 +254,7 @@ unsafe extern "C" fn access(
     })
 }
 
-/// Paths are what they are: there is no current folder, and there are no links.
+/// Paths begin at the root: there is no current folder, and there are no links.
 unsafe extern "C" fn full_pathname(
     _vfs: *mut ffi::sqlite3_vfs,
     name: *const c_char,
@@ -289,10 +265,13 @@ unsafe extern "C" fn full_pathname(
         // SAFETY: SQLite's name is a C string, and `full` has room for `size` bytes.
         unsafe {
             let bytes = CStr::from_ptr(name).to_bytes_with_nul();
-            if bytes.len() > usize::try_from(size).unwrap_or(0) {
+            let root: &[u8] = if bytes.starts_with(b"/") { b"" } else { b"/" };
+            if root.len() + bytes.len() > usize::try_from(size).unwrap_or(0) {
                 return ffi::SQLITE_CANTOPEN;
             }
-            std::ptr::copy_nonoverlapping(bytes.as_ptr().cast(), full, bytes.len());
+            std::ptr::copy_nonoverlapping(root.as_ptr().cast(), full, root.len());
+            let rest = full.add(root.len());
+            std::ptr::copy_nonoverlapping(bytes.as_ptr().cast(), rest, bytes.len());
         }
         ffi::SQLITE_OK
     })
@@ -315,6 +294,7 @@ unsafe extern "C" fn sleep(_vfs: *mut ffi::sqlite3_vfs, microseconds: c_int) -> 
     microseconds
 }
 
+/// The world's time, whatever the clocks of its machines say: a VFS serves all of them.
 unsafe extern "C" fn current_time_int64(vfs: *mut ffi::sqlite3_vfs, out: *mut i64) -> c_int {
     guarded(|| {
         // SAFETY: it is our VFS, and `out` is SQLite's variable.
@@ -344,10 +324,12 @@ unsafe extern "C" fn read(
 ) -> c_int {
     guarded(|| {
         let size = usize::try_from(size).unwrap_or(0);
-        // SAFETY: the file is open, and SQLite gave room for so many bytes, which it owns alone.
-        let (opened, buffer) =
-            unsafe { (opened(file), std::slice::from_raw_parts_mut(buffer.cast::<u8>(), size)) };
-        buffer.fill(0);
+        // SAFETY: the file is open, and SQLite gave room for so many bytes, which it owns alone;
+        // there is something in them before they are a slice.
+        let (opened, buffer) = unsafe {
+            std::ptr::write_bytes(buffer.cast::<u8>(), 0, size);
+            (opened(file), std::slice::from_raw_parts_mut(buffer.cast::<u8>(), size))
+        };
         let reply = opened.shown.disk.read(opened.handle, place(at), buffer);
         code(reply, ffi::SQLITE_IOERR_READ)
     })
@@ -438,17 +420,19 @@ unsafe extern "C" fn file_control(
 }
 
 unsafe extern "C" fn sector_size(file: *mut ffi::sqlite3_file) -> c_int {
-    // SAFETY: the file is open.
-    let profile = unsafe { opened(file) }.shown.disk.profile();
-    c_int::try_from(profile.sector_size()).unwrap_or(0)
+    guarded(|| {
+        // SAFETY: the file is open.
+        let profile = unsafe { opened(file) }.shown.disk.profile();
+        c_int::try_from(profile.sector_size()).unwrap_or(0)
+    })
 }
 
 unsafe extern "C" fn device_characteristics(file: *mut ffi::sqlite3_file) -> c_int {
     // SAFETY: the file is open.
-    match unsafe { opened(file) }.shown.disk.profile() {
+    guarded(|| match unsafe { opened(file) }.shown.disk.profile() {
         Profile::Unix | Profile::Lying => ffi::SQLITE_IOCAP_POWERSAFE_OVERWRITE,
         Profile::Harsh => 0,
-    }
+    })
 }
 
 unsafe extern "C" fn shm_map(

@@ -49,8 +49,8 @@ struct Shared {
     clocks: Mutex<BTreeMap<Machine, Arc<MachineClock>>>,
     entropy: Arc<SeededEntropy>,
     locks: Locks,
-    /// The databases that were named.
-    paths: Mutex<BTreeSet<String>>,
+    /// The databases that were named, also before the crash.
+    named: Mutex<BTreeSet<String>>,
     /// What was seen before this world began, by those who do not forget.
     past: Vec<Event>,
 }
@@ -63,6 +63,7 @@ pub(crate) struct Beginning {
     pub(crate) profile: Profile,
     pub(crate) disks: Platter,
     pub(crate) plan: Plan,
+    pub(crate) named: BTreeSet<String>,
     pub(crate) past: Vec<Event>,
     pub(crate) passed: Duration,
     pub(crate) seed: u64,
@@ -72,7 +73,7 @@ pub(crate) struct Beginning {
 impl World {
     pub(crate) fn new(beginning: Beginning) -> Self {
         memory::take_over();
-        let Beginning { profile, disks, plan, past, passed, seed, sky } = beginning;
+        let Beginning { profile, disks, plan, named, past, passed, seed, sky } = beginning;
         let disk = Arc::new(Disk::new(profile, disks, plan));
         let clock = Arc::new(ManualClock::starting_at(passed));
         let mounted = Mounted::new(Arc::clone(&disk), Arc::clone(&clock) as _);
@@ -84,17 +85,25 @@ impl World {
             clocks: Mutex::default(),
             entropy: Arc::new(SeededEntropy::new(seed)),
             locks: Locks::default(),
-            paths: Mutex::default(),
             stores: Mutex::default(),
             looking: Mutex::default(),
+            named: Mutex::new(named),
             past,
         }))
     }
 
     /// A database on a machine of this world, for [`Outbox::open`](crate::Outbox::open) and its
     /// like.
+    ///
+    /// # Panics
+    ///
+    /// When the path does not name a machine and a file on it.
     pub fn database(&self, path: &str) -> Database {
-        locked(&self.0.paths).insert(path.into());
+        let machine = machine_of(path);
+        let is_plain = !machine.contains(|letter: char| letter.is_whitespace() || letter == '+');
+        let has_file = path.trim_start_matches('/').contains('/');
+        assert!(has_file && is_plain, "{path:?} is no machine and file, as \"shop/shop.db\" is");
+        locked(&self.0.named).insert(full(path));
         let vfs = self.0.mounted.name();
         let locks = Arc::clone(&self.0.locks);
         Database::new(full(path))
@@ -102,7 +111,7 @@ impl World {
                 Connection::open_with_flags_and_vfs(path, OpenFlags::default(), vfs)
             })
             .locked_by(move |path| Ok(take_lock(&locks, path)))
-            .clock(self.clock_of(machine_of(path)) as _)
+            .clock(self.clock_of(machine) as _)
             .entropy(Arc::clone(&self.0.entropy) as _)
     }
 
@@ -126,17 +135,18 @@ impl World {
         path: &str,
         look: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
-        let mut looking = locked(&self.0.looking);
-        if let Some(connection) = looking.get(path) {
-            return look(connection);
-        }
-        let connection = self.connect(path)?;
-        look(looking.entry(path.into()).or_insert(connection))
+        let path = full(path);
+        // Taken out, for whoever looks into another one meanwhile.
+        let kept = locked(&self.0.looking).remove(&path);
+        let connection = kept.map_or_else(|| self.connect(&path), Ok)?;
+        let seen = look(&connection);
+        locked(&self.0.looking).insert(path, connection);
+        seen
     }
 
-    /// The databases that were named so far.
-    pub(crate) fn paths(&self) -> Vec<String> {
-        locked(&self.0.paths).iter().cloned().collect()
+    /// The databases that the scenario or whoever recovers has named.
+    pub(crate) fn named(&self) -> BTreeSet<String> {
+        locked(&self.0.named).clone()
     }
 
     /// Notes that somebody outside was told that this is done. From here on it must not be lost.

@@ -36,6 +36,55 @@ fn a_test_that_tests_nothing_is_not_green() {
     tests_nothing(missed, "\"the shop\" was not reached");
 }
 
+/// A test without `recover` and invariants, of which the database is looked at all the same.
+#[test]
+fn a_store_that_nobody_opens_again_is_looked_at() {
+    let careless = |synchronous: &'static str| {
+        CrashTest::new("careless").scenario(move |w| {
+            let db = w.connect("desk/notes.db")?;
+            db.pragma_update(None, "synchronous", synchronous)?;
+            db.execute_batch("CREATE TABLE note (text UNIQUE); INSERT INTO note VALUES ('milk')")?;
+            Ok(db.execute_batch("INSERT INTO note VALUES ('bread')")?)
+        })
+    };
+    let _ = careless("OFF").run().assert_lost();
+    let _ = careless("EXTRA").run().assert_survived();
+    let looks_at_nothing = careless("OFF").without_audit();
+    tests_nothing(looks_at_nothing, "nothing is looked at");
+}
+
+#[test]
+fn threads_while_it_starts_again_are_not_measured() {
+    let test = CrashTest::new("threads").scenario(note).recover(|w| {
+        let w = w.clone();
+        std::thread::spawn(move || w.connect("desk/notes.db").map(drop)).join().unwrap()?;
+        Ok(())
+    });
+    let verdict = test.run();
+    assert!(matches!(&verdict, Verdict::NotMeasured(why) if why.contains("threads")), "{verdict}");
+}
+
+#[test]
+#[should_panic(expected = "is no machine and file")]
+fn a_path_without_a_machine_is_refused() {
+    let test = CrashTest::new("path").scenario(|w| {
+        w.connect("notes.db")?;
+        Ok(())
+    });
+    let _ = test.run().assert_survived();
+}
+
+#[test]
+fn one_store_is_looked_into_while_another_is() {
+    let both = |w: &World| {
+        note(w)?;
+        w.look("desk/notes.db", |_| w.look("shelf/notes.db", |_| Ok(())))?;
+        Ok(())
+    };
+    let test = CrashTest::new("both").scenario(both);
+    assert!(test.run().assert_survived().states > 10);
+}
+
 #[test]
 fn threads_that_nobody_orders_are_not_measured() {
     let test = CrashTest::new("threads").scenario(|w| {
@@ -67,7 +116,8 @@ fn a_place_in_the_code_is_one_to_crash_at() {
         Ok(())
     });
     let with = test.must_reach(["the note is written"]).run().assert_survived();
-    assert!(with.states > without.states, "{with} {without}");
+    assert!(with.crashes > without.crashes, "{with} {without}");
+    assert_eq!(with.states, without.states, "nobody can tell them apart");
     // Outside of a test it is nothing.
     surehand::crash_point!("nobody looks");
 }
@@ -83,6 +133,7 @@ fn spoilt(sql: &str) -> CrashTest {
         Ok(tx.commit()?)
     });
     let (test, sql) = (test.scenario(note), sql.to_string());
+    let test = test.invariant("somebody looks", |_| Ok(()));
     test.recover(move |w| Ok(w.connect("desk/notes.db")?.execute_batch(&sql)?))
 }
 

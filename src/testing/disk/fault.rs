@@ -1,21 +1,23 @@
 //! Faults that code reacts to: the k-th call of a kind fails, once or from then on.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Fault {
     /// A read fails.
     Read,
-    /// A read gets less than it asked for.
+    /// A read gets half of what it asked for. Not among [`ALL`](Self::ALL): SQLite takes the rest
+    /// for zeroes, as if the file ended there. Its unix layer asks again and never does this.
     ShortRead,
     /// A read gets a flipped bit. Not among [`ALL`](Self::ALL): SQLite's pages have no checksum, so
     /// that a bit that flips in the database itself cannot be noticed.
     BitFlip,
-    /// A write fails.
+    /// A write fails in the middle.
     Write,
-    /// There is no room for a write, this once.
+    /// There is room for a part of a write only, this once.
     Full,
     /// There is no room for any write from now on.
     StaysFull,
@@ -34,6 +36,8 @@ pub enum Fault {
     Open,
     /// A file cannot be deleted.
     Delete,
+    /// A file is deleted, and the call fails all the same: the folder could not be synced.
+    FolderSync,
     /// A lock is busy.
     Busy,
     /// A lock cannot be asked for.
@@ -55,7 +59,6 @@ impl Fault {
     /// All that a program is told of.
     pub const ALL: [Self; 16] = [
         Self::Read,
-        Self::ShortRead,
         Self::Write,
         Self::Full,
         Self::StaysFull,
@@ -66,6 +69,7 @@ impl Fault {
         Self::Sync,
         Self::Open,
         Self::Delete,
+        Self::FolderSync,
         Self::Busy,
         Self::Lock,
         Self::Memory,
@@ -73,7 +77,7 @@ impl Fault {
     ];
 
     /// What no program is told of.
-    pub const SILENT: [Self; 3] = [Self::BitFlip, Self::Misdirected, Self::Stale];
+    pub const SILENT: [Self; 4] = [Self::ShortRead, Self::BitFlip, Self::Misdirected, Self::Stale];
 
     pub(crate) fn every() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().chain(Self::SILENT)
@@ -93,7 +97,7 @@ impl Fault {
             Self::Truncate => Call::Truncate,
             Self::SyncKeepsCache | Self::SyncRevertsCache | Self::Sync => Call::Sync,
             Self::Open => Call::Open,
-            Self::Delete => Call::Delete,
+            Self::Delete | Self::FolderSync => Call::Delete,
             Self::Busy | Self::Lock => Call::Lock,
             Self::Memory => Call::Memory,
             Self::Dropped => Call::Pending,

@@ -1,11 +1,13 @@
-//! Which of the pieces at stake a power cut loses: all subsets where they are few, and where they
-//! are many those that tell something.
+//! Which of the pieces at stake a power cut loses: all combinations where they are few, and where
+//! they are many those that tell something.
 
 use crate::testing::dice::Dice;
 use std::collections::BTreeSet;
 
-/// So many pieces have so few subsets that all are tried.
-const FEW: usize = 6;
+/// So few combinations of pieces and names are all tried.
+const FEW: usize = 64;
+/// Of a loss that leaves its file as long as it was to be, so many at the most.
+const GROWN: usize = 8;
 /// So many pieces at the most are lost or kept one by one; of more, some all over.
 const ONE_BY_ONE: usize = 48;
 /// Beside the telling subsets of many pieces, so many drawn at random.
@@ -16,8 +18,10 @@ const DRAWN: usize = 8;
 pub(crate) struct Lost {
     /// The places of the lost pieces.
     pub(crate) pieces: BTreeSet<usize>,
-    /// Names reach the disk in order: so many did.
+    /// Names reach the disk in order, those of several machines as well: so many did.
     pub(crate) names_kept: usize,
+    /// The files are as long as they were to be, with zeroes in the place of what is lost.
+    pub(crate) grown: bool,
     /// The piece that was being written, on a disk that spoils all of the sector then.
     pub(crate) spoilt: Option<usize>,
 }
@@ -30,13 +34,13 @@ impl Lost {
     }
 
     fn of(pieces: BTreeSet<usize>) -> Self {
-        Self { pieces, names_kept: Self::ALL_NAMES, spoilt: None }
+        Self { pieces, names_kept: Self::ALL_NAMES, grown: false, spoilt: None }
     }
 
     /// How much that is, for comparing.
     pub(crate) fn size(&self) -> usize {
         let named = usize::from(self.names_kept != Self::ALL_NAMES);
-        self.pieces.len() + named + usize::from(self.spoilt.is_some())
+        self.pieces.len() + named + usize::from(self.grown) + usize::from(self.spoilt.is_some())
     }
 
     pub(crate) fn is_lost(&self, piece: usize) -> bool {
@@ -54,9 +58,14 @@ pub(crate) struct Losses {
 }
 
 impl Losses {
-    /// Whether every subset is tried.
+    /// Whether every combination is tried.
     pub(crate) fn is_exhaustive(self) -> bool {
-        self.pieces <= FEW
+        self.has_few() && !self.spoils
+    }
+
+    fn has_few(self) -> bool {
+        let room = FEW.checked_shr(u32::try_from(self.pieces).unwrap_or(u32::MAX)).unwrap_or(0);
+        self.names < room
     }
 
     /// Nothing of it, and all.
@@ -67,24 +76,47 @@ impl Losses {
     /// How many losses there are to try. Some may be the same.
     pub(crate) fn count(self) -> usize {
         let spoilt = if self.spoils { 2 * self.singles() } else { 0 };
-        self.subsets() + 2 * self.names + spoilt
+        self.subsets() + self.named() + self.grown() + spoilt
     }
 
     /// One of them; the same for the same seed.
     pub(crate) fn nth(self, number: usize, seed: u64) -> Lost {
-        let Some(named) = number.checked_sub(self.subsets()) else {
+        let Some(number) = number.checked_sub(self.subsets()) else {
             return Lost::of(self.subset(number, seed));
         };
-        if let Some(spoilt) = named.checked_sub(2 * self.names) {
-            // Beside it nothing is lost, or all.
-            let one = self.single(spoilt / 2);
-            let mut pieces = if spoilt % 2 == 0 { BTreeSet::new() } else { self.all() };
-            pieces.remove(&one);
-            return Lost { spoilt: Some(one), ..Lost::of(pieces) };
-        }
-        // Each name more or less, with all of the pieces and with none.
-        let pieces = if named % 2 == 0 { BTreeSet::new() } else { self.all() };
-        Lost { names_kept: named / 2, ..Lost::of(pieces) }
+        let Some(number) = number.checked_sub(self.named()) else {
+            return self.nth_named(number);
+        };
+        let Some(number) = number.checked_sub(self.grown()) else {
+            let first = number * self.pieces / self.grown();
+            return Lost { grown: true, ..Lost::of((first..self.pieces).collect()) };
+        };
+        // Beside it nothing is lost, or all.
+        let one = self.single(number / 2);
+        let mut pieces = if number % 2 == 0 { BTreeSet::new() } else { self.all() };
+        pieces.remove(&one);
+        Lost { spoilt: Some(one), ..Lost::of(pieces) }
+    }
+
+    /// How many losses of names there are to try.
+    fn named(self) -> usize {
+        if self.has_few() { self.names << self.pieces } else { 2 * self.names }
+    }
+
+    /// With each subset, or with all of the pieces and with none, one name more or less.
+    fn nth_named(self, number: usize) -> Lost {
+        let (names_kept, subset) = (number % self.names, number / self.names);
+        let pieces = match (self.has_few(), subset) {
+            (true, subset) => self.subset(subset, 0),
+            (false, 0) => BTreeSet::new(),
+            (false, _) => self.all(),
+        };
+        Lost { names_kept, ..Lost::of(pieces) }
+    }
+
+    /// How many losses there are to try that leave files as long as they were to be.
+    fn grown(self) -> usize {
+        self.pieces.min(GROWN)
     }
 
     fn all(self) -> BTreeSet<usize> {
@@ -92,7 +124,7 @@ impl Losses {
     }
 
     fn subsets(self) -> usize {
-        if self.is_exhaustive() { 1 << self.pieces } else { 1 + 4 * self.singles() + DRAWN }
+        if self.has_few() { 1 << self.pieces } else { 1 + 4 * self.singles() + DRAWN }
     }
 
     fn singles(self) -> usize {
@@ -109,7 +141,7 @@ impl Losses {
     fn subset(self, number: usize, seed: u64) -> BTreeSet<usize> {
         let of =
             |is_lost: &dyn Fn(usize) -> bool| (0..self.pieces).filter(|it| is_lost(*it)).collect();
-        if self.is_exhaustive() {
+        if self.has_few() {
             return of(&|piece| number >> piece & 1 == 1);
         }
         let Some(number) = number.checked_sub(1) else { return BTreeSet::new() };
@@ -138,8 +170,19 @@ mod tests {
 
     #[test]
     fn of_few_pieces_every_subset_is_lost_once() {
-        assert_eq!(all(5, 0).len(), 32);
-        assert_eq!(Losses { pieces: 5, names: 0, spoils: false }.count(), 32);
+        let all = all(5, 0);
+        assert_eq!(all.iter().filter(|lost| !lost.grown).count(), 32);
+        assert_eq!(all.iter().filter(|lost| lost.grown).count(), 5);
+        assert_eq!(Losses { pieces: 5, names: 0, spoils: false }.count(), 32 + 5);
+    }
+
+    #[test]
+    fn few_names_are_lost_with_every_subset() {
+        let all = all(3, 2);
+        for kept in [0, 1, Lost::ALL_NAMES] {
+            let so = |lost: &&Lost| lost.names_kept == kept && !lost.grown;
+            assert_eq!(all.iter().filter(so).count(), 8, "{kept}");
+        }
     }
 
     #[test]
@@ -159,7 +202,7 @@ mod tests {
     #[test]
     fn of_very_many_all_and_some_are_lost() {
         let all = all(1_000, 0);
-        assert!(all.len() <= 1 + 4 * ONE_BY_ONE + DRAWN);
+        assert!(all.len() <= 1 + 4 * ONE_BY_ONE + DRAWN + GROWN);
         let sizes: BTreeSet<usize> = all.iter().map(|lost| lost.pieces.len()).collect();
         assert!([0, 1, 999, 1_000].iter().all(|size| sizes.contains(size)), "{sizes:?}");
     }
@@ -173,7 +216,7 @@ mod tests {
             let sizes: Vec<usize> = all.iter().filter(spoilt).map(|it| it.pieces.len()).collect();
             assert_eq!(sizes, [0, 2]);
         }
-        assert_eq!(all.iter().filter(|lost| lost.spoilt.is_none()).count(), 8 + 2);
+        assert_eq!(all.iter().filter(|lost| lost.spoilt.is_none()).count(), 2 * 8 + 3);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! (`platter`), as often as wanted, without running anything again.
 
 mod fault;
+mod journal;
 mod locks;
 mod losses;
 mod now;
@@ -17,10 +18,13 @@ pub use fault::Fault;
 pub(crate) use fault::{Call, Met, Plan, Strike};
 pub(crate) use locks::{Level, WalLocks};
 pub(crate) use losses::{Losses, Lost};
-pub(crate) use platter::{Image, Platter};
+pub(crate) use platter::Platter;
 pub(crate) use record::{FileNumber, Machine, Op, machine_of};
 
-use now::{Handle, Now};
+#[cfg(test)]
+mod tests;
+
+use now::{Aimed, Handle, Now};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -101,9 +105,15 @@ impl Disk {
     /// Ends programs by ending what they hold, as a kill does it: their last wishes are not heard,
     /// but their locks are free.
     pub(crate) fn while_dying(&self, end: impl FnOnce()) {
+        struct Dying<'a>(&'a Disk);
+        impl Drop for Dying<'_> {
+            fn drop(&mut self) {
+                self.0.now().dying = false;
+            }
+        }
         self.now().dying = true;
+        let _dying = Dying(self);
         end();
-        self.now().dying = false;
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {
@@ -151,6 +161,7 @@ impl Disk {
 
     pub(crate) fn open(&self, name: Option<&str>, mode: Mode) -> Reply<HandleNumber> {
         let mut now = self.now();
+        now.is_heard()?;
         now.strike(Call::Open)?;
         let found = name.and_then(|name| now.names.get(name).copied());
         let file = match found {
@@ -186,11 +197,18 @@ impl Disk {
     pub(crate) fn delete(&self, name: &str, sync_directory: bool) -> Reply<()> {
         let mut now = self.now();
         now.is_heard()?;
-        now.strike(Call::Delete)?;
+        let met = now.meet(Call::Delete);
+        if let Met::Fault(fault) = met
+            && fault != Fault::FolderSync
+        {
+            return Err(Refusal::Fault(fault));
+        }
         let Some(file) = now.unlink(name) else { return Err(Refusal::NotFound) };
         now.forget_unnamed(file);
-        if sync_directory {
-            now.sync_directory(machine_of(name));
+        match met {
+            Met::Fault(fault) if sync_directory => return Err(Refusal::Fault(fault)),
+            _ if sync_directory => now.sync_directory(name),
+            _ => {}
         }
         Ok(())
     }
@@ -218,6 +236,11 @@ impl Disk {
                 buffer[place / 8] ^= 1 << (place % 8);
             }
             Met::Flip(_) => {}
+            Met::Fault(Fault::ShortRead) => {
+                let half = buffer.len() / 2;
+                buffer[half..].fill(0);
+                return Err(Refusal::ShortRead);
+            }
             Met::Fault(fault) => return Err(Refusal::Fault(fault)),
         }
         if there < buffer.len() { Err(Refusal::ShortRead) } else { Ok(()) }
@@ -227,11 +250,14 @@ impl Disk {
         let mut now = self.now();
         now.is_heard()?;
         let Some((file, machine)) = now.place(handle) else { return Err(Refusal::NotFound) };
-        let Some(at) = now.aim(file, at, bytes.len())? else { return Ok(()) };
-        let content = now.files.entry(file).or_default();
-        put(Arc::make_mut(content), at, bytes);
-        now.push(machine, |machine| Op::Write { machine, file, at, bytes: bytes.into() });
-        Ok(())
+        let Aimed { at, length, reply } = now.aim(file, at, bytes.len());
+        if length > 0 {
+            let bytes = &bytes[..length];
+            let content = now.files.entry(file).or_default();
+            put(Arc::make_mut(content), at, bytes);
+            now.push(machine, |machine| Op::Write { machine, file, at, bytes: bytes.into() });
+        }
+        reply
     }
 
     pub(crate) fn truncate(&self, handle: HandleNumber, length: u64) -> Reply<()> {
@@ -260,11 +286,11 @@ impl Disk {
         if now.profile == Profile::Lying {
             return Ok(());
         }
-        now.push(machine.clone(), |machine| Op::Sync { machine, file });
-        let opened = now.handles.get_mut(&handle);
-        let first = opened.is_some_and(|opened| std::mem::take(&mut opened.sync_directory));
-        if let (true, Some(machine)) = (first, machine) {
-            now.sync_directory(machine);
+        now.push(machine, |machine| Op::Sync { machine, file });
+        let Some(opened) = now.handles.get_mut(&handle) else { return Ok(()) };
+        let is_first = std::mem::take(&mut opened.sync_directory);
+        if let Some(name) = opened.name.clone().filter(|_| is_first) {
+            now.sync_directory(&name);
         }
         Ok(())
     }
@@ -288,7 +314,7 @@ impl Disk {
         self.now().unlock(handle, level);
     }
 
-    /// Whether somebody else means to write.
+    /// Whether somebody means to write, the caller too.
     pub(crate) fn is_reserved(&self, handle: HandleNumber) -> bool {
         let now = self.now();
         let Some(opened) = now.handles.get(&handle) else { return false };

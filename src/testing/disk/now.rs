@@ -2,7 +2,7 @@
 
 use super::fault::{Call, Fault, Met, Plan};
 use super::locks::{FileLocks, Level};
-use super::record::{FileNumber, Machine, Op, machine_of};
+use super::record::{FileNumber, Machine, Op, folder_of, machine_of};
 use super::{ATOM, Content, HandleNumber, Platter, Profile, Refusal, Reply};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -26,6 +26,14 @@ pub(super) struct Now {
     pub(super) strangers: bool,
     /// Whoever calls is being killed.
     pub(super) dying: bool,
+}
+
+/// What becomes of a write.
+#[derive(Debug)]
+pub(super) struct Aimed {
+    pub(super) at: u64,
+    pub(super) length: usize,
+    pub(super) reply: Reply<()>,
 }
 
 #[derive(Debug)]
@@ -63,21 +71,25 @@ impl Now {
         met
     }
 
-    /// Where a write of this length really goes; none when nowhere.
-    pub(super) fn aim(&mut self, file: FileNumber, at: u64, length: usize) -> Reply<Option<u64>> {
+    /// Where a write of this length really goes, how much of it gets there, and what is said then.
+    pub(super) fn aim(&mut self, file: FileNumber, at: u64, length: usize) -> Aimed {
         let end = usize::try_from(at).unwrap_or(usize::MAX).saturating_add(length);
         let is_growing = self.files.get(&file).is_none_or(|content| content.len() < end);
+        let refused = |fault, length| Aimed { at, length, reply: Err(Refusal::Fault(fault)) };
         match self.meet(Call::Write) {
             Met::Fault(Fault::Quota) => self.is_over_quota = true,
-            Met::Fault(Fault::Stale) => return Ok(None),
-            Met::Fault(Fault::Misdirected) => return Ok(Some(at + u64::from(ATOM))),
-            Met::Fault(fault) => return Err(Refusal::Fault(fault)),
+            Met::Fault(Fault::Stale) => return Aimed { at, length: 0, reply: Ok(()) },
+            Met::Fault(Fault::Misdirected) => {
+                return Aimed { at: at + u64::from(ATOM), length, reply: Ok(()) };
+            }
+            // The system's calls write a part, and fail at the rest.
+            Met::Fault(fault) => return refused(fault, length / 2),
             Met::Nothing | Met::Flip(_) => {}
         }
         if self.is_over_quota && is_growing {
-            return Err(Refusal::Fault(Fault::Quota));
+            return refused(Fault::Quota, 0);
         }
-        Ok(Some(at))
+        Aimed { at, length, reply: Ok(()) }
     }
 
     /// A file without a name is nobody's: it is gone with the process.
@@ -122,9 +134,11 @@ impl Now {
         }
     }
 
-    pub(super) fn sync_directory(&mut self, machine: Machine) {
+    /// Syncs the folder in which this file lies, and no other.
+    pub(super) fn sync_directory(&mut self, name: &str) {
         if self.profile != Profile::Lying {
-            self.record.push(Op::SyncDirectory { machine });
+            let (machine, folder) = (machine_of(name), folder_of(name).to_string());
+            self.record.push(Op::SyncDirectory { machine, folder });
         }
     }
 

@@ -1,16 +1,15 @@
 //! What is on the disks for certain, and what may be: the part of the record that no sync covers.
 
 use super::put;
-use super::record::{FileNumber, Machine, Op, machine_of};
+use super::record::{FileNumber, Machine, Op, folder_of, machine_of};
 use super::region::region;
-use super::wal;
-use super::{ATOM, Bytes, Content, Lost};
+use super::{ATOM, Bytes, Content, Lost, journal, wal};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
-/// What is left of all disks after a crash: the files by name.
+/// What processes see of all disks: the files by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Image(BTreeMap<String, Content>);
 
@@ -24,13 +23,19 @@ impl Image {
         let mut hash = Xxh3::new();
         for (name, content) in &self.0 {
             hash.update(name.as_bytes());
-            hash.update(&(content.len() as u64).to_le_bytes());
-            match name.ends_with("-wal") {
-                true => wal::digest(content, &mut hash),
-                false => hash.update(content.as_slice()),
-            }
+            digest(name, content, &mut hash);
         }
         hash.digest()
+    }
+}
+
+/// Adds what a file says, without the chance in it.
+fn digest(name: &str, content: &[u8], hash: &mut Xxh3) {
+    hash.update(&(content.len() as u64).to_le_bytes());
+    match name {
+        _ if name.ends_with("-wal") => wal::digest(content, hash),
+        _ if name.ends_with("-journal") => journal::digest(content, hash),
+        _ => hash.update(content),
     }
 }
 
@@ -87,7 +92,7 @@ impl Platter {
                 self.rename(machine, name, Some(*file));
             }
             Op::Unlink { machine, name } => self.rename(machine, name, None),
-            Op::SyncDirectory { machine } => self.settle_names(machine),
+            Op::SyncDirectory { folder, .. } => self.settle_names(folder),
             Op::Write { machine, file, at, bytes } => self.write(machine, *file, *at, bytes),
             Op::Truncate { machine, file, length } => {
                 self.change(machine, *file, Change::Truncate { length: *length });
@@ -153,10 +158,10 @@ impl Platter {
         settled.iter().for_each(|piece| piece.change.apply(Arc::make_mut(content)));
     }
 
-    fn settle_names(&mut self, machine: &Machine) {
+    fn settle_names(&mut self, folder: &str) {
         let renames = std::mem::take(&mut self.renames);
         let (settled, open) =
-            renames.into_iter().partition(|rename: &Rename| rename.machine == *machine);
+            renames.into_iter().partition(|rename: &Rename| folder_of(&rename.name) == folder);
         self.renames = open;
         settled.iter().for_each(|rename| rename.apply(&mut self.names));
     }
@@ -181,55 +186,62 @@ impl Platter {
         (pieces, names)
     }
 
-    /// What tells two disks apart that look the same to processes: how much a power cut may still
-    /// lose, and what is on the disk of the files of which a failed sync has lost a part.
-    pub(crate) fn unsynced(&self) -> (usize, usize, u64) {
-        let (pieces, names) = self.at_stake(|_| true);
+    /// A hash of what tells two disks apart that look the same to processes: what is on them for
+    /// certain of the files that wait for a sync or have lost a part to a failed one, which parts
+    /// wait, and which names.
+    pub(crate) fn unsynced(&self) -> u64 {
         let mut hash = Xxh3::new();
-        for file in self.cached.keys() {
-            hash.update(self.synced(*file).unwrap_or_default());
+        let (names, _) = self.visible();
+        for (name, file) in &names {
+            let waits = |piece: &&Piece| piece.file == *file;
+            if self.cached.contains_key(file) || self.pieces.iter().any(|it| waits(&it)) {
+                hash.update(name.as_bytes());
+                digest(name, self.synced(*file).unwrap_or_default(), &mut hash);
+            }
+            for piece in self.pieces.iter().filter(waits) {
+                hash.update(&piece.change.place().to_le_bytes());
+            }
         }
-        (pieces, names, hash.digest())
+        for rename in &self.renames {
+            hash.update(rename.name.as_bytes());
+            hash.update(&[u8::from(rename.to.is_some())]);
+        }
+        hash.digest()
     }
 
-    /// What a power cut at these machines leaves, when so much of what was at stake is lost.
-    pub(crate) fn after(&self, is_cut: impl Fn(&str) -> bool, lost: &Lost) -> Image {
-        let (mut names, mut files) = (self.names.clone(), self.files.clone());
-        let mut at_stake = 0;
-        for rename in &self.renames {
-            // Names reach the disk in order: a part of them from the beginning.
-            if is_cut(&rename.machine) {
-                at_stake += 1;
-                if at_stake > lost.names_kept {
-                    continue;
-                }
-            }
-            rename.apply(&mut names);
-        }
-        let mut number = 0;
-        for piece in &self.pieces {
-            if is_cut(&piece.machine) {
-                number += 1;
-                if lost.is_lost(number - 1) {
-                    continue;
-                }
-            }
+    /// The disks after a power cut at these machines that loses so much of what was at stake. What
+    /// other machines have not synced they may still lose later.
+    pub(crate) fn cut(&self, is_cut: impl Fn(&str) -> bool, lost: &Lost) -> Self {
+        let Self { mut names, mut files, mut cached, .. } = self.clone();
+        let (fallen, renames) =
+            self.renames.iter().cloned().partition::<Vec<_>, _>(|rename| is_cut(&rename.machine));
+        // Names reach the disk in order: a part of them from the beginning.
+        fallen.iter().take(lost.names_kept).for_each(|rename| rename.apply(&mut names));
+        let (fallen, pieces) =
+            self.pieces.iter().cloned().partition::<Vec<_>, _>(|piece| is_cut(&piece.machine));
+        for (number, piece) in fallen.iter().enumerate() {
             let content = Arc::make_mut(files.entry(piece.file).or_default());
-            piece.change.apply(content);
-            if is_cut(&piece.machine) && lost.spoilt == Some(number - 1) {
+            match (lost.is_lost(number), lost.grown) {
+                (false, _) => piece.change.apply(content),
+                (true, true) => piece.change.grow(content),
+                (true, false) => {}
+            }
+            if lost.spoilt == Some(number) {
                 piece.change.spoil(content);
             }
         }
-        let content = |(name, file): (&String, &FileNumber)| {
-            let kept = self.cached.get(file).filter(|_| !is_cut(&machine_of(name)));
-            kept.or(files.get(file)).cloned().unwrap_or_default()
-        };
-        Image(names.iter().map(|named| (named.0.clone(), content(named))).collect())
+        for (name, file) in self.visible().0.iter().chain(&names) {
+            if is_cut(&machine_of(name)) {
+                cached.remove(file);
+            }
+        }
+        Self { files, names, cached, pieces, renames }
     }
 
-    /// What is left when nothing is lost.
+    /// What every process sees, by name.
     pub(crate) fn kept(&self) -> Image {
-        self.after(|_| false, &Lost::nothing())
+        let (names, _) = self.visible();
+        Image(names.into_iter().map(|(name, file)| (name, self.seen(file))).collect())
     }
 
     /// The machines that have a file.
@@ -306,6 +318,21 @@ impl Change {
             Self::Truncate { length } => {
                 content.resize(usize::try_from(*length).unwrap_or(usize::MAX), 0);
             }
+        }
+    }
+
+    /// The file's new length reaches the disk, and what was written does not.
+    fn grow(&self, content: &mut Vec<u8>) {
+        let Self::Write { at, part, .. } = self else { return };
+        let end = usize::try_from(*at).unwrap_or(usize::MAX).saturating_add(part.len());
+        content.resize(content.len().max(end), 0);
+    }
+
+    /// Where in its file it begins.
+    fn place(&self) -> u64 {
+        match self {
+            Self::Write { at, .. } => *at,
+            Self::Truncate { length } => *length,
         }
     }
 }

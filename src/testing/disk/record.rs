@@ -16,6 +16,11 @@ pub(crate) fn machine_of(name: &str) -> Machine {
     name.trim_start_matches('/').split('/').next().unwrap_or_default().into()
 }
 
+/// The folder a file lies in.
+pub(crate) fn folder_of(name: &str) -> &str {
+    name.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
 /// One step.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
@@ -30,6 +35,7 @@ pub(crate) enum Op {
     },
     SyncDirectory {
         machine: Machine,
+        folder: String,
     },
     Write {
         machine: Machine,
@@ -72,7 +78,7 @@ impl Op {
         match self {
             Self::Link { machine, .. }
             | Self::Unlink { machine, .. }
-            | Self::SyncDirectory { machine }
+            | Self::SyncDirectory { machine, .. }
             | Self::Write { machine, .. }
             | Self::Truncate { machine, .. }
             | Self::Sync { machine, .. }

@@ -36,7 +36,7 @@ fn frame(content: &[u8], at: u64) -> String {
 }
 
 /// A big-endian number of so many bytes.
-fn number(content: &[u8], at: u64, bytes: usize) -> Option<u64> {
+pub(super) fn number(content: &[u8], at: u64, bytes: usize) -> Option<u64> {
     let at = usize::try_from(at).ok()?;
     let bytes = content.get(at..at.checked_add(bytes)?)?;
     Some(bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))

@@ -2,7 +2,9 @@
 //! commit was refused. After a kill the next program finds it in the WAL all the same, and a
 //! durable write after it does not make it durable: the WAL has a hole on the disk. A checkpoint
 //! does, because it reads from the cache. When power goes while it runs, half of it may be in the
-//! file, and the other half nowhere: no program can help that, and nobody was told of anything.
+//! file, and the other half nowhere: the file may be corrupt, and nobody was told of anything. That
+//! is so of any checkpoint of SQLite's after such a failure, which is why these tests go without
+//! the audit.
 
 use super::{SHOP, TOLD, enqueue, is_sold, loses, survives_failing, tell, tell_all, texts};
 use std::time::Duration;
@@ -42,7 +44,7 @@ fn noting(start: fn(&World) -> Result<(), Failed>) -> Verdict {
         }
         Ok(())
     });
-    test.faults([Fault::SyncKeepsCache]).killed_first().depth(2).run()
+    test.faults([Fault::SyncKeepsCache]).killed_first().depth(2).without_audit().run()
 }
 
 #[test]
@@ -80,7 +82,7 @@ fn selling(start: fn(&World) -> Result<(), Failed>) -> Verdict {
         }
         Ok(())
     });
-    test.faults([Fault::SyncKeepsCache]).killed_first().depth(2).run()
+    test.faults([Fault::SyncKeepsCache]).killed_first().depth(2).without_audit().run()
 }
 
 #[test]
@@ -102,7 +104,8 @@ fn a_relay_whose_sync_failed_sends_nothing_that_is_lost() {
         assert!(w.promises(TOLD).is_empty() || is_sold(&w.connect(SHOP)?)?);
         Ok(())
     });
-    let counts = test.faults([Fault::SyncKeepsCache]).depth(2).run().assert_survived();
+    let test = test.faults([Fault::SyncKeepsCache]).depth(2).without_audit();
+    let counts = test.run().assert_survived();
     assert!(counts.faults > 3, "{counts}");
 }
 
@@ -134,5 +137,6 @@ fn an_inbox_acknowledges_nothing_that_a_failed_sync_has_lost() {
         }
         Ok(())
     });
-    survives_failing(test.faults([Fault::SyncKeepsCache]).killed_first().depth(2).run());
+    let test = test.faults([Fault::SyncKeepsCache]).killed_first().depth(2).without_audit();
+    survives_failing(test.run());
 }
