@@ -1,6 +1,7 @@
 //! The programs around the handler: a shop that sells, and a store that ships.
 
 use super::Handler;
+use surehand::rusqlite::TransactionBehavior;
 use surehand::testing::{Failed, World};
 use surehand::{Effect, Inbox, Json, Message, Outbox, Relay, Subscription};
 
@@ -19,7 +20,7 @@ pub(crate) fn open_shop(w: &World) -> Result<(), Failed> {
 pub(crate) fn sell(w: &World, order: i64) -> Result<(), Failed> {
     let outbox = Outbox::open(w.database("shop/shop.db"))?;
     let mut db = w.connect("shop/shop.db")?;
-    let tx = db.transaction()?;
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     tx.execute("INSERT INTO orders (id) VALUES (?1)", [order])?;
     outbox.enqueue(&tx, Message::new("order.placed").json(&order)?)?;
     tx.commit()?;

@@ -36,16 +36,16 @@ impl Case {
         case
     }
 
-    /// Fewer crashes are simpler to think about than many, then none lost than some, early than
-    /// late, each of them.
-    pub(crate) fn size(&self) -> (usize, bool, usize, usize) {
+    /// A crash is simpler to think about than weather, fewer crashes than many, then none lost than
+    /// some, early than late, each of them.
+    pub(crate) fn size(&self) -> (bool, usize, bool, usize, usize) {
         let lost = |crash: &Crash| match &crash.end {
             End::Kill => 0,
             End::PowerCut { lost, machines } => machines.len() + lost.size(),
         };
         let steps = self.crashes.iter().map(|crash| crash.after).sum();
         let lost = self.crashes.iter().map(lost).sum();
-        (self.crashes.len(), self.strike.is_some(), lost, steps)
+        (self.weather.is_some(), self.crashes.len(), self.strike.is_some(), lost, steps)
     }
 }
 
@@ -113,9 +113,10 @@ impl FromStr for Case {
                 }
             }
         }
-        match case.weather.is_none() && case.crashes.is_empty() {
-            true => Err("it has neither a crash nor weather".into()),
-            false => Ok(case),
+        match (case.weather, case.crashes.is_empty() && case.strike.is_none()) {
+            (Some(_), false) => Err("what crashes has no weather".into()),
+            (None, _) if case.crashes.is_empty() => Err("it has no crash and no weather".into()),
+            _ => Ok(case),
         }
     }
 }
@@ -186,6 +187,7 @@ mod tests {
             "Fire#1 @5 kill",
             "",
             "Sync#3",
+            "weather 5 @3 kill",
         ] {
             assert!(text.parse::<Case>().is_err(), "{text}");
         }

@@ -4,6 +4,7 @@ use super::budget::{self, Budget, PARTS};
 use super::case::Case;
 use super::certificate::Certificate;
 use super::disk::{Fault, Op, Profile};
+use super::events::Event;
 use super::explore::{Aim, Explorer, Layer};
 use super::memory;
 use super::network::Trouble;
@@ -23,6 +24,9 @@ use std::{env, fmt, thread};
 
 /// In the environment: how much time each test has.
 const BUDGET: &str = "SUREHAND_BUDGET";
+/// Why a test with threads says nothing, and what to do.
+const THREADS: &str = "threads use the disk, and nobody orders them: World::run and World::link do \
+    what a runtime and Local do otherwise, World::async_outbox what AsyncOutbox::start does";
 /// In the environment: the one case of one test to run.
 const REPLAY: &str = "SUREHAND_REPLAY";
 
@@ -168,9 +172,10 @@ impl CrashTest {
     }
 
     /// Plays the scenario once more for each of these seeds, from what was given, in the weather of
-    /// the seed: things are lost between machines, delayed, doubled and overtaken, relays and
-    /// consumers are killed and opened again, clocks are set. Then the weather clears, what
-    /// recovers runs in the same world, and all must hold.
+    /// the seed: things are lost between machines, delayed, doubled and overtaken; relays of
+    /// [`World::together`] and consumers that [`World::consumer`] can open again are killed, and
+    /// clocks are set meanwhile. Then the weather clears, what recovers runs in the same world, and
+    /// all must hold.
     pub fn weather(mut self, seeds: Range<u64>) -> Self {
         self.aim.weather = seeds;
         self
@@ -237,7 +242,7 @@ impl CrashTest {
         }
         played.ended.map_err(|why| format!("the scenario fails by itself: {why}"))?;
         if played.has_strangers {
-            return Ok(Verdict::NotMeasured("threads of the scenario use the disk".into()));
+            return Ok(Verdict::NotMeasured(THREADS.into()));
         }
         if self.aim.faults == [Fault::Memory] && !memory::take_over() {
             let why = "SQLite was in use before the kit, which cannot refuse memory to it";
@@ -256,11 +261,30 @@ impl CrashTest {
             budget: &budget,
         };
         self.work(&explorer);
-        let Counts { crashes, faults, network_seeds, .. } = progress.counts();
+        if progress.has_met_strangers() {
+            return Ok(Verdict::NotMeasured(THREADS.into()));
+        }
+        let Counts { crashes, faults, network_seeds, network_events, .. } = progress.counts();
         if crashes + faults + network_seeds == 0 {
             return Err("nothing was tried: there was no time, or nothing to try".into());
         }
-        Ok(self.verdict(&start, progress, &budget))
+        if network_seeds > 0 && network_events == 0 {
+            return Err("in no weather anything went over the network".into());
+        }
+        let verdict = self.verdict(&start, progress, &budget);
+        match self.unasked(&played.record) {
+            Some(what) if matches!(verdict, Verdict::Survived(_)) => {
+                Err(format!("{what:?} is promised, and nobody asks whether it is kept"))
+            }
+            _ => Ok(verdict),
+        }
+    }
+
+    /// What the scenario promises, and no invariant asks for.
+    fn unasked(&self, record: &[Op]) -> Option<String> {
+        let asked = self.script.asked();
+        let promised = record.iter().filter_map(Op::event).filter_map(Event::promise);
+        promised.map(String::from).find(|what| !asked.contains(what))
     }
 
     /// Whether the record can tell anything.
@@ -301,14 +325,16 @@ impl CrashTest {
 
     fn verdict(&self, start: &Start, progress: Progress, budget: &Budget) -> Verdict {
         let found = progress.into_found();
-        if found.has_strangers {
-            return Verdict::NotMeasured("threads use the disk while it starts again".into());
-        }
         let counts = Counts { parts_done: budget.parts_done(), parts: PARTS, ..found.counts };
         let has_struck = |fault: &Fault| found.faults.contains(fault);
         let idle = self.aim.faults.iter().filter(|it| !has_struck(it)).copied().collect();
-        let certificate =
-            |verdict| Certificate { idle_faults: idle, ..self.certificate(verdict, counts) };
+        let troubles = self.aim.troubles.iter().filter(|_| counts.network_seeds > 0);
+        let idle_troubles = troubles.filter(|it| counts.troubles.of(**it) == 0).copied().collect();
+        let certificate = |verdict| Certificate {
+            idle_faults: idle,
+            idle_troubles,
+            ..self.certificate(verdict, counts)
+        };
         let Some((case, broken)) = found.simplest() else {
             return Verdict::Survived(Box::new(certificate("survived")));
         };
@@ -341,10 +367,11 @@ impl CrashTest {
     fn replay_case(&self, start: &Start, case: &Case) -> Result<Verdict, String> {
         let trail = self.tracer(start).retrace(case, None);
         let trail = trail.map_err(|why| format!("{case} cannot be: {why}"))?;
-        let done = Counts { parts_done: PARTS, parts: PARTS, ..Counts::default() };
+        // One case is a sample, and no certificate is made of it.
+        let one = Counts { parts: PARTS, ..Counts::default() };
         let counts = match case.weather {
-            Some(_) => Counts { network_seeds: 1, ..done },
-            None => Counts { crashes: 1, states: 1, ..done },
+            Some(_) => Counts { network_seeds: 1, ..one },
+            None => Counts { crashes: 1, states: 1, ..one },
         };
         Ok(match trail.broken.first() {
             None => Verdict::Survived(Box::new(self.certificate("survived", counts))),
@@ -365,6 +392,7 @@ impl CrashTest {
             depth: self.aim.depth,
             counts,
             idle_faults: Vec::new(),
+            idle_troubles: Vec::new(),
             sqlite: rusqlite::version().into(),
             surehand: env!("CARGO_PKG_VERSION").into(),
         }

@@ -16,6 +16,11 @@ pub(crate) enum Event {
 }
 
 impl Event {
+    /// What somebody was promised, if it is that.
+    pub(crate) fn promise(&self) -> Option<&str> {
+        if let Self::Promised { what, .. } = self { Some(what) } else { None }
+    }
+
     /// Whether somebody outside can still tell of it, and an invariant ask. What is only told in a
     /// story makes no state different.
     pub(crate) fn is_remembered(&self) -> bool {

@@ -125,11 +125,11 @@ impl Explorer<'_> {
         for after in 0..=record.len() {
             let step = after.checked_sub(1).map(|last| &record[last]);
             step.into_iter().for_each(|step| here.apply(step));
-            if after < stretch.from {
+            let ends = after == record.len();
+            if after < stretch.from || !ends && step.is_some_and(Op::changes_nothing) {
                 continue;
             }
             // Where it ends it is looked at as closely as anywhere, and at each machine.
-            let ends = after == record.len();
             let breadth = if ends { Breadth::Wide } else { stretch.breadth };
             let step = step.filter(|_| !ends);
             let all = Crashes::after(after, step, &here.disks, self.script.ground(), breadth);
@@ -190,6 +190,9 @@ impl Explorer<'_> {
                 return;
             }
             let played = self.script.play(self.start, Some(strike));
+            if played.has_strangers {
+                return self.progress.met_strangers();
+            }
             let Some(from) = played.struck_at else { continue };
             self.progress.struck(strike.fault, played.ended.is_err());
             self.crashes(Stretch {
@@ -211,6 +214,9 @@ impl Explorer<'_> {
                 return;
             }
             let weathered = self.script.weather(self.start, seed, &self.aim.troubles);
+            if weathered.has_strangers {
+                return self.progress.met_strangers();
+            }
             self.progress.weathered(seed, &weathered);
             for broken in weathered.broken {
                 self.progress.lost(&Case::in_weather(seed), broken);

@@ -4,8 +4,9 @@
 //! a network, a clock that stands still, and services outside that remember what they were called
 //! for. SQLite itself runs on those disks, through the same code that opens connections otherwise.
 //! Then the test takes the record apart: after each step all processes are killed, or power goes,
-//! at one machine or at all, and of what no sync covers any part is lost, in any order. What is
-//! left is started again, and has to hold what was promised. `docs/testing.md` is the guide.
+//! at one machine or at all, and of what no sync covers a part is lost: each combination where few
+//! pieces are in flight, a sample where many are. What is left is started again, and has to hold
+//! what was promised. `docs/testing.md` is the guide.
 //!
 //! What else may go wrong, where a test asks for it: each call to the disk fails, in every way of
 //! [`Fault`]; it crashes again while it starts again ([`CrashTest::depth`]); the network, the
@@ -23,6 +24,11 @@
 //! the disk in order; writes are torn at 512 bytes; the folder is synced where SQLite's unix layer
 //! does it. `tests/crash/calibration` holds it against what SQLite documents of each journal mode
 //! and each `synchronous`, and `docs/guarantees.md` is what came of that.
+
+/// The guide's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/testing.md")]
+struct Guide;
 
 mod audit;
 mod budget;

@@ -25,7 +25,7 @@ pub(crate) struct Found {
     pub(crate) counts: Counts,
     losses: Vec<(Case, Broken)>,
     /// Threads that the test does not order used the disk, while programs started again.
-    pub(crate) has_strangers: bool,
+    has_strangers: bool,
 }
 
 /// What a crash leaves.
@@ -95,6 +95,10 @@ impl Progress {
         self.found().has_strangers = true;
     }
 
+    pub(crate) fn has_met_strangers(&self) -> bool {
+        self.found().has_strangers
+    }
+
     /// Whether there is nothing more to be learnt.
     pub(crate) fn has_seen_enough(&self) -> bool {
         let found = self.found();
@@ -113,7 +117,8 @@ impl Progress {
 impl Found {
     /// The simplest of the losses.
     pub(crate) fn simplest(self) -> Option<(Case, Broken)> {
-        self.losses.into_iter().min_by_key(|(case, _)| case.size())
+        let size = |(case, _): &(Case, Broken)| (case.size(), case.clone());
+        self.losses.into_iter().min_by_key(size)
     }
 }
 

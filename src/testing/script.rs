@@ -12,6 +12,7 @@ use super::world::{Beginning, World};
 use crate::mistake::Mistake;
 use std::collections::BTreeSet;
 use std::error::Error as StdError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What a step of a test fails with: any error, or a sentence.
@@ -35,7 +36,12 @@ pub(crate) struct Script {
     pub(crate) audits: bool,
     /// What the library does wrong, on purpose.
     pub(crate) mistake: Option<Mistake>,
+    /// The promises that somebody asked for.
+    pub(crate) asked: Asked,
 }
+
+/// Names that are noted from all worlds of a test.
+pub(crate) type Asked = Arc<Mutex<BTreeSet<String>>>;
 
 /// Where a run begins: what is on the disks, what was seen outside, and how often it crashed.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +50,8 @@ pub(crate) struct Start {
     pub(crate) events: Vec<Event>,
     /// The databases that the scenario names: to be looked at, whoever opens them again.
     pub(crate) named: BTreeSet<String>,
+    /// How long the world has been there.
+    pub(crate) passed: Duration,
     pub(crate) crashes: usize,
 }
 
@@ -80,6 +88,7 @@ impl Broken {
 pub(crate) struct Weathered {
     pub(crate) record: Vec<Op>,
     pub(crate) broken: Vec<Broken>,
+    pub(crate) has_strangers: bool,
     pub(crate) seen: Seen,
     pub(crate) trace: u64,
 }
@@ -96,6 +105,9 @@ impl Start {
     pub(crate) fn apply(&mut self, op: &Op) {
         self.disks.apply(op);
         self.events.extend(op.event().cloned());
+        if let Op::Clock(passed) = op {
+            self.passed = *passed;
+        }
     }
 
     /// Where it goes on after a crash.
@@ -104,6 +116,7 @@ impl Start {
             disks: crash.leaves(&self.disks),
             events: self.events.clone(),
             named: self.named.clone(),
+            passed: self.passed + UNTIL_RESTART,
             crashes: self.crashes + 1,
         }
     }
@@ -125,7 +138,13 @@ impl Script {
             invariants: Vec::new(),
             audits: true,
             mistake: None,
+            asked: Asked::default(),
         }
+    }
+
+    /// The promises that somebody asked for so far.
+    pub(crate) fn asked(&self) -> BTreeSet<String> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What chance begins with, and what the disk promises.
@@ -140,9 +159,10 @@ impl Script {
         let mut disks = Platter::default();
         world.disk().record().iter().for_each(|op| disks.apply(op));
         let image = disks.kept();
-        let events = world.events();
+        let (events, named) = (world.events(), world.named());
+        let passed = world.clock().passed();
         world.end();
-        Ok(Start { disks: Platter::from(&image), events, ..Start::default() })
+        Ok(Start { disks: Platter::from(&image), events, named, passed, crashes: 0 })
     }
 
     /// Runs the scenario from the beginning.
@@ -198,7 +218,7 @@ impl Script {
 
     /// The scenario in the weather of one seed; then it clears, and all must hold.
     pub(crate) fn weather(&self, start: &Start, seed: u64, troubles: &[Trouble]) -> Weathered {
-        let sky = Sky::of_seed(seed, troubles, Duration::ZERO);
+        let sky = Sky::of_seed(seed, troubles, start.passed);
         let usual = self.beginning(start, None);
         let seeded = usual.seed ^ seed.rotate_left(32);
         let world = World::new(Beginning { sky: Some(sky), seed: seeded, ..usual });
@@ -210,8 +230,9 @@ impl Script {
         }
         let record = world.disk().record();
         let seen = world.network().seen();
+        let has_strangers = world.disk().has_strangers();
         world.end();
-        Weathered { broken, seen, trace: trace(&record), record }
+        Weathered { broken, has_strangers, seen, trace: trace(&record), record }
     }
 
     fn come_through(&self, world: &World) -> Result<(), (&'static str, String)> {
@@ -229,7 +250,7 @@ impl Script {
 
     fn beginning(&self, start: &Start, strike: Option<Strike>) -> Beginning {
         let seen = start.seen();
-        let Start { disks, events, named, crashes } = start.clone();
+        let Start { disks, events, named, passed, crashes } = start.clone();
         Beginning {
             profile: self.profile,
             disks,
@@ -237,8 +258,9 @@ impl Script {
             // A process that starts again draws other numbers.
             seed: self.seed ^ seen ^ (crashes as u64) << 32,
             named,
+            asked: Arc::clone(&self.asked),
             past: events,
-            passed: UNTIL_RESTART * u32::try_from(crashes).unwrap_or(u32::MAX),
+            passed,
             sky: None,
         }
     }
@@ -257,5 +279,19 @@ fn run(
     mistake: Option<Mistake>,
 ) -> Result<(), String> {
     quietly(|| within(world, mistake, || step(world)))
-        .and_then(|result| result.map_err(|error| error.to_string()))
+        .and_then(|result| result.map_err(|error| with_causes(&*error)))
+}
+
+/// An error in words, with what it comes from.
+fn with_causes(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
 }

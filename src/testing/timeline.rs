@@ -57,6 +57,9 @@ pub(crate) fn tell(leg: &Leg, after: usize, rows: usize, columns: &[&str], text:
 }
 
 fn add(rows: &mut Vec<Row>, step: usize, op: &Op, disks: &Platter) {
+    if op.changes_nothing() {
+        return;
+    }
     let machine = op.machine().map(|machine| machine.to_string());
     let words = disks.tell(op);
     match rows.last_mut() {

@@ -146,7 +146,7 @@ impl fmt::Display for Counts {
         }
         if self.is_sample() {
             let Self { parts_done, parts, .. } = self;
-            write!(f, "; time was over: a sample, {parts_done} of {parts} parts")?;
+            write!(f, "; a sample: {parts_done} of {parts} parts of all there is")?;
         }
         Ok(())
     }
@@ -157,6 +157,9 @@ impl fmt::Display for Certificate {
         self.counts.fmt(f)?;
         if !self.idle_faults.is_empty() {
             write!(f, "; struck nothing: {:?}", self.idle_faults)?;
+        }
+        if !self.idle_troubles.is_empty() {
+            write!(f, "; never happened: {:?}", self.idle_troubles)?;
         }
         Ok(())
     }

@@ -6,9 +6,10 @@ use super::events::Event;
 use super::external::External;
 use super::memory;
 use super::network::{Consumer, Link, Network, Sky, Together, Trouble};
-use super::script::Failed;
+use super::script::{Asked, Failed};
 use super::time::{MachineClock, ManualClock, SeededEntropy};
 use super::vfs::Mounted;
+use crate::clock::Clock;
 use crate::database::{Database, Held};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
@@ -51,6 +52,8 @@ struct Shared {
     locks: Locks,
     /// The databases that were named, also before the crash.
     named: Mutex<BTreeSet<String>>,
+    /// The promises that somebody asked for, in all worlds of the test.
+    asked: Asked,
     /// What was seen before this world began, by those who do not forget.
     past: Vec<Event>,
 }
@@ -64,6 +67,7 @@ pub(crate) struct Beginning {
     pub(crate) disks: Platter,
     pub(crate) plan: Plan,
     pub(crate) named: BTreeSet<String>,
+    pub(crate) asked: Asked,
     pub(crate) past: Vec<Event>,
     pub(crate) passed: Duration,
     pub(crate) seed: u64,
@@ -73,7 +77,7 @@ pub(crate) struct Beginning {
 impl World {
     pub(crate) fn new(beginning: Beginning) -> Self {
         memory::take_over();
-        let Beginning { profile, disks, plan, named, past, passed, seed, sky } = beginning;
+        let Beginning { profile, disks, plan, named, asked, past, passed, seed, sky } = beginning;
         let disk = Arc::new(Disk::new(profile, disks, plan));
         let clock = Arc::new(ManualClock::starting_at(passed));
         let mounted = Mounted::new(Arc::clone(&disk), Arc::clone(&clock) as _);
@@ -88,6 +92,7 @@ impl World {
             stores: Mutex::default(),
             looking: Mutex::default(),
             named: Mutex::new(named),
+            asked,
             past,
         }))
     }
@@ -144,7 +149,13 @@ impl World {
         seen
     }
 
-    /// The databases that the scenario or whoever recovers has named.
+    /// Leaves a database behind: a copy has taken its place, and it is not looked at unasked any
+    /// more.
+    pub fn abandon(&self, path: &str) {
+        locked(&self.0.named).remove(&full(path));
+    }
+
+    /// The databases that somebody has named and nobody abandoned.
     pub(crate) fn named(&self) -> BTreeSet<String> {
         locked(&self.0.named).clone()
     }
@@ -157,6 +168,7 @@ impl World {
     /// Everybody who was promised this, in order.
     #[must_use]
     pub fn promises(&self, what: &str) -> Vec<String> {
+        locked(&self.0.asked).insert(what.into());
         let mut promises = Vec::new();
         for event in self.events() {
             if let Event::Promised { what: promised, id } = event
@@ -179,7 +191,9 @@ impl World {
         self.note(Event::Reached(name.into()));
     }
 
-    /// A transport that ends in this inbox, over the network of this world.
+    /// A transport that ends in this inbox, over the network of this world. The inbox stays open
+    /// until the world ends, as that of a consumer that goes on running, and nothing kills it; see
+    /// [`consumer`](Self::consumer) for one that weather can.
     #[must_use]
     pub fn link(&self, inbox: Inbox) -> Link {
         self.0.network.link(inbox)
@@ -206,8 +220,6 @@ impl World {
     /// }
     /// # let _ = CrashTest::new("deliver").scenario(deliver);
     /// ```
-    ///
-    /// Keep no clone of the world in it, or neither is ever freed: it is handed in.
     ///
     /// # Errors
     ///
@@ -256,10 +268,10 @@ impl World {
 
     /// Until nothing is left, or it was time to die.
     fn steps(&self, relay: Relay, is_time: impl Fn(&Self) -> bool) -> Result<Option<Stepped>> {
-        let Shared { network, clock, .. } = &*self.0;
+        let network = &self.0.network;
         let mut relay = Stepped::new(relay);
         network.set_patience(relay.patience());
-        let mut waits = 0;
+        let (mut waits, mut last) = (0, Stands::Busy);
         for _ in 0..STEPS {
             let stands = relay.step()?;
             if self.is_dropped() {
@@ -279,12 +291,15 @@ impl World {
                 Stands::Until(moment) => Some(moment),
                 Stands::Waiting | Stands::Aside => None,
             };
-            let next = moment.into_iter().chain(network.next_due()).min();
+            let arrives = network.next_due();
+            let next = moment.into_iter().chain(arrives).min();
+            waits += usize::from(next != arrives);
+            last = stands;
             let Some(next) = next.filter(|_| waits < WAITS) else { break };
-            clock.move_to(next);
-            waits += 1;
+            network.move_to(next);
         }
-        Err(Error::new(ErrorKind::Busy, "the relay does not come to rest", "see what it waits for"))
+        let what = format!("the relay does not come to rest after {waits} waits: {last:?}");
+        Err(Error::new(ErrorKind::Busy, what, "see what it waits for"))
     }
 
     /// Relays and other programs that are to run beside each other: several relays over several
@@ -315,7 +330,13 @@ impl World {
 
     /// Lets time pass.
     pub fn pass(&self, time: Duration) {
-        self.0.clock.move_to(self.0.clock.passed().saturating_add(time));
+        self.0.network.move_to(self.0.clock.passed().saturating_add(time));
+    }
+
+    /// The clock of a machine, for handlers that ask one what time it is.
+    #[must_use]
+    pub fn clock_on(&self, machine: &str) -> Arc<dyn Clock> {
+        self.clock_of(machine.into())
     }
 
     pub(crate) fn clock(&self) -> &ManualClock {

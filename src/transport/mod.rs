@@ -16,10 +16,11 @@ pub use settler::{Greeter, Settler};
 
 /// The way to the other side.
 ///
-/// Neither call may block: hand the work to a task or a thread. The settler may be used late and
-/// from any thread; dropping it says that nobody knows what became of the rest. A call that panics
-/// ends the relay, with all its subscriptions. `testing::Conformance`, with that feature, holds a
-/// transport of yours to all of this.
+/// Neither call may block: hand the work to a task or a thread. As many requests are under way at a
+/// time as the subscription's window has messages; what cannot be sent yet waits in the transport.
+/// The settler may be used late and from any thread; dropping it says that nobody knows what became
+/// of the rest. A call that panics ends the relay, with all its subscriptions.
+/// `testing::conformance`, with that feature, holds a transport of yours to all of this.
 ///
 /// ```
 /// use std::sync::mpsc;

@@ -40,6 +40,8 @@ pub(crate) enum Fault {
     ForgetsForGood,
     /// Says nothing of why.
     LosesTexts,
+    /// Passes no more than a hundred messages on.
+    TruncatesRequests,
     /// Confirms a statement that the inbox never saw.
     KeepsStatements,
     /// Says that the inbox takes everything.
@@ -161,6 +163,7 @@ fn feed(inbox: &mut Inbox, mut request: Request, settler: &Settler, fault: Fault
     let stated = !request.settled.is_empty();
     match fault {
         Fault::Reverses => request.envelopes.reverse(),
+        Fault::TruncatesRequests => request.envelopes.truncate(100),
         Fault::KeepsStatements => request.settled = Ranges::new(),
         _ => {}
     }

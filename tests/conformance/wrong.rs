@@ -26,6 +26,7 @@ const PAYLOADS: &str = "payloads arrive unchanged";
 const HEADERS: &str = "headers arrive unchanged";
 const NAMES: &str = "topics, keys and content types arrive unchanged";
 const PLACES: &str = "places, attempts and times arrive unchanged";
+const LARGEST: &str = "the largest request arrives whole";
 const TOPICS: &str = "topics() is what the consumer takes";
 const HONEST: &str = "remembers() is true to what it says";
 const DUPLICATES: &str = "a duplicate is answered, and has no effect";
@@ -51,6 +52,7 @@ const INBOX: &[(courier::Fault, &[&str])] = &[
     (courier::Fault::ForgetsForGood, &[RETRIED, PERMANENT]),
     (courier::Fault::LosesTexts, &[RETRIED, PERMANENT, PANIC, VERDICTS]),
     (courier::Fault::KeepsStatements, &[STATEMENTS]),
+    (courier::Fault::TruncatesRequests, &[LARGEST]),
     (courier::Fault::TakesEverything, &[TOPICS]),
     (courier::Fault::TakesOneTopic, &[TOPICS]),
     (courier::Fault::IsModest, &[HONEST]),
@@ -140,7 +142,7 @@ fn what_only_looks_odd_is_not_found() {
 
 #[test]
 fn every_check_has_found_something() {
-    // The crate's own tests get these two wrong.
+    // The crate's own tests get the first two wrong, and the hoarder the third.
     let mut bitten = vec![PREPARED, PLACES, RUNTIME];
     bitten.extend(INBOX.iter().flat_map(|(_, checks)| *checks));
     bitten.extend(FUNCTION.iter().flat_map(|(_, checks)| *checks));

@@ -1,5 +1,7 @@
 //! The kit says what it does not know, and tells chance from chance.
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use surehand::testing::{CrashTest, Failed, Verdict, World};
 use surehand::{Inbox, Message, Outbox};
 
@@ -32,6 +34,10 @@ fn a_test_that_tests_nothing_is_not_green() {
     tests_nothing(CrashTest::new("empty"), "writes nothing");
     tests_nothing(CrashTest::new("fails").scenario(|_| Err("no".into())), "fails by itself: no");
     tests_nothing(CrashTest::new("given").given(|_| panic!("never")), "what is given fails: never");
+    let unasked = CrashTest::new("unasked").scenario(note);
+    tests_nothing(unasked, "\"note\" is promised, and nobody asks");
+    let quiet = CrashTest::new("quiet").scenario(note).invariant("a note is there", is_there);
+    tests_nothing(quiet.without_crashes().weather(0..5), "in no weather anything went over");
     let missed = CrashTest::new("missed").scenario(note).must_reach(["the shop"]);
     tests_nothing(missed, "\"the shop\" was not reached");
 }
@@ -55,13 +61,52 @@ fn a_store_that_nobody_opens_again_is_looked_at() {
 
 #[test]
 fn threads_while_it_starts_again_are_not_measured() {
-    let test = CrashTest::new("threads").scenario(note).recover(|w| {
-        let w = w.clone();
-        std::thread::spawn(move || w.connect("desk/notes.db").map(drop)).join().unwrap()?;
+    let test = || {
+        CrashTest::new("threads").scenario(note).recover(|w| {
+            let w = w.clone();
+            std::thread::spawn(move || w.connect("desk/notes.db").map(drop)).join().unwrap()?;
+            Ok(())
+        })
+    };
+    for test in [test(), test().without_crashes().weather(0..2)] {
+        let verdict = test.run();
+        let is_it = |why: &String| why.contains("threads");
+        assert!(matches!(&verdict, Verdict::NotMeasured(why) if is_it(why)), "{verdict}");
+    }
+}
+
+/// What `given` lets pass has passed for the scenario, and what that does for those who recover.
+#[test]
+fn time_goes_on_through_crashes() {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&times);
+    let now = |w: &World| w.clock_on("desk").now().wall_ms;
+    let test = CrashTest::new("time").given(|w| {
+        w.pass(HOUR);
         Ok(())
     });
-    let verdict = test.run();
-    assert!(matches!(&verdict, Verdict::NotMeasured(why) if why.contains("threads")), "{verdict}");
+    let test = test.scenario(move |w| {
+        w.promised("begin", now(w));
+        w.pass(2 * HOUR);
+        w.promised("end", now(w));
+        note(w)
+    });
+    let test = test.invariant("it is later", move |w| {
+        is_there(w)?;
+        let mut times = noted.lock().unwrap();
+        for (began, ended) in w.promises("begin").iter().zip(w.promises("end")) {
+            times.push((began.parse::<i64>()?, ended.parse::<i64>()?, now(w)));
+        }
+        Ok(())
+    });
+    let _ = test.run().assert_survived();
+    let times = times.lock().unwrap();
+    assert!(!times.is_empty());
+    for (began, ended, recovered) in &*times {
+        assert_eq!(ended - began, 7_200_000);
+        assert!(recovered - ended >= 60_000, "{recovered} after {ended}");
+    }
 }
 
 #[test]
@@ -76,12 +121,10 @@ fn a_path_without_a_machine_is_refused() {
 
 #[test]
 fn one_store_is_looked_into_while_another_is() {
-    let both = |w: &World| {
-        note(w)?;
+    let test = CrashTest::new("both").scenario(note).invariant("both", |w| {
         w.look("desk/notes.db", |_| w.look("shelf/notes.db", |_| Ok(())))?;
-        Ok(())
-    };
-    let test = CrashTest::new("both").scenario(both);
+        is_there(w)
+    });
     assert!(test.run().assert_survived().states > 10);
 }
 
@@ -133,7 +176,7 @@ fn spoilt(sql: &str) -> CrashTest {
         Ok(tx.commit()?)
     });
     let (test, sql) = (test.scenario(note), sql.to_string());
-    let test = test.invariant("somebody looks", |_| Ok(()));
+    let test = test.invariant("a note is there", is_there);
     test.recover(move |w| Ok(w.connect("desk/notes.db")?.execute_batch(&sql)?))
 }
 

@@ -91,13 +91,9 @@ fn whenever_power_goes_a_sale_is_sent_once() {
 fn whatever_fails_a_sale_is_sent_once() {
     let few = vec![Fault::Sync, Fault::SyncKeepsCache, Fault::SyncRevertsCache];
     let faults = if is_long() { Fault::ALL.to_vec() } else { few };
-    let kinds = faults.len() as u64;
     let counts = selling_on(1).faults(faults).budget(seconds(60, 12)).run().assert_survived();
     report::survived("faults", &counts);
-    assert!(
-        counts.fault_kinds <= kinds && counts.fault_kinds >= 3 && counts.failed_runs > 10,
-        "{counts}"
-    );
+    assert!(counts.fault_kinds >= 3 && counts.failed_runs > 0, "{counts}");
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn with_little_time_it_is_a_sample_and_says_so() {
     let verdict = all_of_it.budget(Duration::from_millis(30)).run();
     let Verdict::Survived(made) = verdict else { panic!("{verdict}") };
     assert!(made.counts.is_sample() && made.counts.states > 0, "{made:?}");
-    let parts = format!("a sample, {} of 64 parts", made.counts.parts_done);
+    let parts = format!("a sample: {} of 64 parts", made.counts.parts_done);
     assert!(made.to_string().contains(&parts), "{made}");
 }
 

@@ -99,7 +99,7 @@ impl Platter {
             }
             Op::Sync { file, .. } => self.settle(*file),
             Op::SyncLost { file, cached, .. } => self.lose(*file, *cached),
-            Op::Event(_) => {}
+            Op::Event(_) | Op::Clock(_) => {}
         }
     }
 
@@ -292,6 +292,7 @@ impl Platter {
             Op::Sync { file, .. } => ("sync", self.name(*file), String::new()),
             Op::SyncLost { file, .. } => ("sync", self.name(*file), "fails".into()),
             Op::Event(event) => ("", event.to_string(), String::new()),
+            Op::Clock(passed) => ("", format!("{passed:?} have passed"), String::new()),
         };
         [verb.into(), file, place]
     }

@@ -3,6 +3,7 @@
 use super::Bytes;
 use crate::testing::events::Event;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A file, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +61,8 @@ pub(crate) enum Op {
         cached: bool,
     },
     Event(Event),
+    /// So much time has passed since the world began.
+    Clock(Duration),
 }
 
 impl Op {
@@ -83,7 +86,12 @@ impl Op {
             | Self::Truncate { machine, .. }
             | Self::Sync { machine, .. }
             | Self::SyncLost { machine, .. } => Some(machine),
-            Self::Event(_) => None,
+            Self::Event(_) | Self::Clock(_) => None,
         }
+    }
+
+    /// Whether a crash after it is one like before it.
+    pub(crate) fn changes_nothing(&self) -> bool {
+        matches!(self, Self::Clock(_))
     }
 }

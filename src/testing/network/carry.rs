@@ -42,7 +42,7 @@ impl Network {
     /// Carries all that is left, whenever it is due.
     pub(crate) fn carry_all(&self, world: &World) -> Result<(), Failed> {
         while let Some(due) = self.next_due() {
-            self.clock.move_to(due);
+            self.move_to(due);
             self.carry(world)?;
         }
         Ok(())

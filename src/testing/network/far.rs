@@ -10,6 +10,7 @@ use crate::testing::world::World;
 use crate::transport::{Settler, local};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 type Open = dyn Fn(&World) -> Result<Inbox, Failed> + Send + Sync;
@@ -105,7 +106,12 @@ fn prepare(
     let mut prepared = HashMap::new();
     for envelope in &request.envelopes {
         if let Some(step) = preparers.start(envelope) {
-            prepared.insert(envelope.seq(), world.drive_alone(step)?);
+            let driven = catch_unwind(AssertUnwindSafe(|| world.drive_alone(step)));
+            let result = match driven {
+                Ok(result) => result?,
+                Err(panic) => Err(Failure::panicked("the prepare step", &*panic)),
+            };
+            prepared.insert(envelope.seq(), result);
         }
     }
     Ok(prepared)
@@ -118,7 +124,7 @@ fn hand_over(call: &Call, world: &World, request: &Request, settler: &Settler) {
     for envelope in &request.envelopes {
         let outcome = match envelope.key() {
             Some(key) if blocked.contains(key) => Outcome::Blocked,
-            key => match call(world, envelope) {
+            key => match called(call, world, envelope) {
                 Ok(()) => Outcome::delivered(),
                 Err(failure) => {
                     blocked.extend(key);
@@ -128,6 +134,12 @@ fn hand_over(call: &Call, world: &World, request: &Request, settler: &Settler) {
         };
         settler.settle(envelope.ticket(), outcome);
     }
+}
+
+/// A panic is a failure of the message.
+fn called(call: &Call, world: &World, envelope: &Envelope) -> Result<(), Failure> {
+    let called = catch_unwind(AssertUnwindSafe(|| call(world, envelope)));
+    called.unwrap_or_else(|panic| Err(Failure::panicked("the function", &*panic)))
 }
 
 impl fmt::Debug for Far {

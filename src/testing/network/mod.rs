@@ -56,6 +56,8 @@ struct State {
     sent: u64,
     ways: BTreeMap<(Route, Direction), Way>,
     ends: BTreeMap<Arc<str>, Far>,
+    /// How many inboxes were linked without a name.
+    linked: u64,
     /// The newest attempt at each message that was sent.
     newest: HashMap<(SubscriptionId, Seq), u32>,
     /// How long the relay that steps waits for answers.
@@ -82,6 +84,14 @@ impl Network {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Lets time pass until this moment, if it is still to come.
+    pub(crate) fn move_to(&self, moment: Duration) {
+        if moment > self.clock.passed() {
+            self.clock.move_to(moment);
+            self.disk.note(Op::Clock(moment));
+        }
+    }
+
     fn note(&self, what: String) {
         self.disk.note(Op::Event(Event::Sent { what }));
     }
@@ -90,7 +100,8 @@ impl Network {
     pub(crate) fn link(&self, inbox: Inbox) -> Link {
         let topics = inbox.topics();
         let mut state = self.state();
-        let name: Arc<str> = format!("inbox {}", state.ends.len() + 1).into();
+        state.linked += 1;
+        let name: Arc<str> = format!("inbox {}", state.linked).into();
         state.ends.insert(Arc::clone(&name), Far::inbox(inbox));
         drop(state);
         let network = self.clone();

@@ -58,7 +58,7 @@ impl<'a> Together<'a> {
         Self { world: world.clone(), relays, programs, hurries: true, last: 0, stormy: false }
     }
 
-    /// Adds a relay, which this opens now, and again when it was killed.
+    /// Adds a relay, which this opens at its first turn, and again when it was killed.
     pub fn relay<F>(mut self, open: F) -> Self
     where
         F: Fn(&World) -> Result<Relay, Failed> + 'a,
@@ -70,7 +70,7 @@ impl<'a> Together<'a> {
     }
 
     /// Adds a program that works in steps, which says of each whether there is another one to come.
-    /// It is never killed.
+    /// No weather kills it, but a storm that ends the programs does not ask it for its last steps.
     pub fn program<F>(mut self, work: F) -> Self
     where
         F: FnMut(&World) -> Result<bool, Failed> + 'a,
@@ -111,9 +111,12 @@ impl<'a> Together<'a> {
                 return self.finish();
             }
             let Some(next) = self.next_moment() else { break };
-            self.world.clock().move_to(next);
+            self.world.network().move_to(next);
         }
-        Err("the programs do not come to rest".into())
+        let relays: Vec<_> = self.relays.iter().map(|relay| relay.stands).collect();
+        let left = self.programs.iter().filter(|program| program.wakes.is_some()).count();
+        let what = "the programs do not come to rest";
+        Err(format!("{what}: relays {relays:?}, and {left} programs have more to do").into())
     }
 
     /// Who has something to do now.

@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A kind of trouble between machines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Trouble {
     /// Messages, or a greeting, do not arrive.
     Lost,
     /// An answer does not arrive.
     LostAnswer,
-    /// Messages, or a greeting, are under way for longer than anybody waits.
+    /// Messages, or a greeting, are under way for a second or more, up to a minute.
     Delayed,
     /// An answer comes when the relay does not wait for it any more.
     LateAnswer,
@@ -29,9 +29,9 @@ pub enum Trouble {
     KilledRelay,
     /// A consumer is killed, and opened again.
     KilledConsumer,
-    /// The wall clock of a machine goes wrong from the beginning.
+    /// The wall clock of a machine goes wrong from the beginning. SQLite's own time does not.
     Skew,
-    /// The wall clock of a machine is set, forward or back.
+    /// The wall clock of a machine is set, forward or back. SQLite's own time is not.
     ClockJump,
 }
 

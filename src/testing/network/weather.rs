@@ -1,7 +1,8 @@
 //! What the weather does to each thing that is sent: decided by rates and dice alone.
 //!
-//! The rates are drawn per seed, each kind of trouble being absent, rare or frequent by itself, so
-//! that over many seeds all of their combinations come. Nothing here touches anything.
+//! The rates are drawn per seed, each kind of trouble being absent or frequent by itself, many of
+//! them rare as well, so that over many seeds all of their combinations come. Nothing here touches
+//! anything.
 
 use super::trouble::Trouble;
 use crate::testing::dice::Dice;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 /// Rates are of a thousand.
 const WHOLE: u64 = 1_000;
-/// Longer than anybody waits, in milliseconds: from here ...
+/// A long time, in milliseconds, longer than many wait: from here ...
 const LONG_FROM_MS: u64 = 1_000;
 /// ... up to here.
 const LONG_TO_MS: u64 = 60_000;
@@ -185,7 +186,7 @@ pub(crate) fn pause(dice: &mut Dice) -> Duration {
     up_to([1, 10, 100, 1_000], dice)
 }
 
-/// Whether this is longer than anybody waits.
+/// Whether this is a long time.
 pub(crate) fn is_long(time: Duration) -> bool {
     time >= Duration::from_millis(LONG_FROM_MS)
 }

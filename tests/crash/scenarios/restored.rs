@@ -56,7 +56,9 @@ pub(crate) fn producer_restored() -> CrashTest {
         deliver(w)?;
         copy(w, SHOP, OLDER_SHOP)?;
         shop.sell(w, Sale::new(2))?;
-        deliver(w)
+        deliver(w)?;
+        w.abandon(SHOP);
+        Ok(())
     });
     let test = test.scenario(|w| {
         Shop::open_at(w, OLDER_SHOP)?.sell(w, Sale::new(3))?;
@@ -87,6 +89,7 @@ pub(crate) fn consumer_restored() -> CrashTest {
         copy(w, DEPOT, OLDER_DEPOT)?;
         shop.sell(w, Sale::new(2))?;
         between(w, SHOP, DEPOT)??;
+        w.abandon(DEPOT);
         shop.sell(w, Sale::new(3))
     });
     let test = test.scenario(|w| {

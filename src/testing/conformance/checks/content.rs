@@ -138,3 +138,21 @@ pub(in super::super) fn places(stage: &mut Stage) -> Checked {
     }
     Ok(())
 }
+
+/// As many messages as a relay sends at once, with as much in them.
+pub(in super::super) fn largest(stage: &mut Stage) -> Checked {
+    const MESSAGES: usize = 256;
+    const PAYLOAD: usize = 4 * 1024;
+    const HEADER: usize = 2 * 1024;
+    stage.greet()?;
+    let message = |number| {
+        let message = Message::new(TOPIC).payload([0xa5; PAYLOAD]);
+        message.header("number", number).header("long", "x".repeat(HEADER))
+    };
+    let envelopes: Vec<_> =
+        (0..MESSAGES).map(|number| stage.desk.envelope(message(number.to_string()))).collect();
+    let handed = stage.deliver(&envelopes)?;
+    stage.applied(handed, &envelopes)?;
+    let effects = stage.effects().len();
+    held(effects == MESSAGES, || format!("{MESSAGES} messages had {effects} effects"))
+}

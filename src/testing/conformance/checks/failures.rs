@@ -75,7 +75,7 @@ pub(in super::super) fn alone(stage: &mut Stage) -> Checked {
 
 /// What was prepared reaches its own handler, and a failure to prepare counts as the message's.
 pub(in super::super) fn prepared(stage: &mut Stage) -> Checked {
-    if !stage.prepares {
+    if !(stage.prepares && stage.ends_in_inbox()) {
         return skipped("nothing is prepared");
     }
     let (handed, mut envelopes) = five(stage, Plan::IsNotPrepared(|| Failure::permanent(TEXT)))?;

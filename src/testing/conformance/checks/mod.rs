@@ -36,6 +36,7 @@ pub(super) const ALL: &[(&str, Make)] = &[
     ("headers arrive unchanged", content::headers),
     ("topics, keys and content types arrive unchanged", content::names),
     ("places, attempts and times arrive unchanged", content::places),
+    ("the largest request arrives whole", content::largest),
     ("topics() is what the consumer takes", memory::topics_are_right),
     ("remembers() is true to what it says", memory::is_honest),
     ("a duplicate is answered, and has no effect", memory::duplicates),
