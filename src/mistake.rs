@@ -4,14 +4,18 @@
 #[cfg(feature = "testing")]
 use std::cell::Cell;
 
-/// Whether this thread is to make a mistake here; or what it then does.
+/// Whether this thread is to make a mistake here, or one of several; what it then does; or what is
+/// wrong, and what is right.
 #[cfg(feature = "testing")]
 macro_rules! mistake {
-    ($name:ident) => {
-        $crate::mistake::is_made($crate::mistake::Mistake::$name)
+    ($name:ident ? $wrong:expr, else $right:expr) => {
+        if mistake!($name) { $wrong } else { $right }
     };
-    ($name:ident: $($instead:tt)*) => {
-        if mistake!($name) {
+    ($($name:ident)|+) => {
+        $($crate::mistake::is_made($crate::mistake::Mistake::$name))||+
+    };
+    ($($name:ident)|+: $($instead:tt)*) => {
+        if mistake!($($name)|+) {
             $($instead)*;
         }
     };
@@ -20,10 +24,13 @@ macro_rules! mistake {
 /// Nobody makes it.
 #[cfg(not(feature = "testing"))]
 macro_rules! mistake {
-    ($name:ident) => {
+    ($name:ident ? $wrong:expr, else $right:expr) => {
+        $right
+    };
+    ($($name:ident)|+) => {
         false
     };
-    ($name:ident: $($instead:tt)*) => {};
+    ($($name:ident)|+: $($instead:tt)*) => {};
 }
 
 /// A mistake, and what it breaks.
@@ -47,12 +54,16 @@ pub enum Mistake {
     SettledWhenSent,
     /// A failed message is settled.
     FailureSettled,
-    /// A request that nobody answered counts as delivered.
-    SilenceIsSuccess,
+    /// What could not be reached counts as delivered.
+    OutageIsSuccess,
+    /// What was dropped before it answered counts as delivered.
+    DroppedIsSuccess,
     /// A refusal of an earlier attempt counts for the one under way.
     LateRefusalCounts,
     /// Messages that failed are remembered in memory alone.
     ExceptionsInMemory,
+    /// Failures are counted from zero after every start.
+    FailuresForgotten,
     /// Attempts are counted from zero after every start.
     AttemptsForgotten,
     /// A retry does not hold back the later messages of its key.
@@ -61,16 +72,20 @@ pub enum Mistake {
     RedriveOvertaken,
     /// The epoch is not checked in the transaction that sends.
     EpochUnchecked,
+    /// What a person changes begins no new epoch.
+    EpochKept,
     /// Another connection's commit is not noticed.
     WakeUpLost,
     /// The log is emptied of messages that failed.
     ExceptionPruned,
     /// What the consumer is told to be settled was only sent.
     StatementTooEarly,
-    /// A skipped message is forgotten before the consumer was told.
-    SkipForgotten,
-    /// A store that went back in time is served as if nothing was.
-    RestoreUnnoticed,
+    /// The consumer is not told of a skipped message.
+    SkipUntold,
+    /// A producer that went back in time is served as if nothing was.
+    ProducerRestoreUnnoticed,
+    /// A consumer that went back in time is served as if nothing was.
+    ConsumerRestoreUnnoticed,
     /// The consumer commits at `synchronous=NORMAL`.
     ConsumerNormal,
     /// The consumer answers before it commits.
@@ -91,6 +106,14 @@ pub enum Mistake {
     EscapeUnnoticed,
     /// A message is not checked against its checksum.
     ChecksumUnchecked,
+    /// A hazard: the switch to WAL is not stepped to its end, nor asked about after a write.
+    WalUnread,
+    /// A hazard: what an opening finds in the WAL is not written into the file.
+    FoundUnsynced,
+    /// A hazard: neither what is found is synced, nor anything that is written.
+    NothingSynced,
+    /// None at all: the schema is one version ahead.
+    SchemaToCome,
 }
 
 #[cfg(feature = "testing")]

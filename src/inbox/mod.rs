@@ -252,6 +252,7 @@ impl Inbox {
             let mut connection = store::open(&self.database, self.role)?;
             let gate = Gate::guard(&mut connection)?;
             gate.write(&connection, store::inbox::opened)?;
+            mistake!(ConsumerNormal: store::mistakes::be_careless(&connection)?);
             self.file = Some(FileIdentity::of(self.database.path()));
             let savepoint = MessageSavepoint::named_by(self.database.random());
             self.open = Some(Open { connection, gate, savepoint });

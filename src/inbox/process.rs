@@ -60,7 +60,7 @@ impl Inbox {
         loop {
             let mut outcomes = Vec::new();
             let failed_before = work.failed_keys.clone();
-            let result = self.transaction(&mut work, &mut outcomes, answer);
+            let result = self.transaction(&mut work, &mut outcomes);
             match self.keep_or_drop(result) {
                 Ok(Ended::Fenced) => return Ok(Processed::Fenced),
                 Ok(Ended::Rewound(detail)) => return Ok(Processed::Rewound(detail)),
@@ -92,10 +92,6 @@ impl Inbox {
         &mut self,
         work: &mut Work<'_>,
         outcomes: &mut Vec<(Ticket, Outcome)>,
-        #[allow(unused_variables, reason = "a mistake uses it")] answer: &mut dyn FnMut(
-            Ticket,
-            Outcome,
-        ),
     ) -> Result<Ended> {
         self.connect()?;
         let open = self.open.as_ref().expect("opened just now");
@@ -104,7 +100,7 @@ impl Inbox {
         let ended = self.run(open, work, outcomes);
         match ended {
             Ok((Ended::Committed { next, high }, true)) => {
-                mistake!(AnswerBeforeCommit: for (to, it) in outcomes.drain(..) { answer(to, it) });
+                mistake!(AnswerBeforeCommit: return Ok(Ended::Committed { next, high }));
                 if let Err(error) = open.gate.commit_or_blame(&open.connection)? {
                     return work.refused_at_commit(next, error);
                 }
@@ -310,9 +306,8 @@ impl Inbox {
                 prepared => {
                     let prepared = prepared.and_then(|prepared| prepared.as_ref().ok());
                     run::handler(open, handler, envelope, prepared, |reply| {
-                        mistake!(NoMemory: return Ok(reply));
-                        mistake!(MemoryBeforeEffect: return Ok(reply));
-                        mistake!(MemoryAfterEffect: return Ok(reply));
+                        mistake!(NoMemory | MemoryBeforeEffect | MemoryAfterEffect:
+                            return Ok(reply));
                         let row = row(reply);
                         remember(&row)?;
                         Ok(row.reply)

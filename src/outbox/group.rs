@@ -68,13 +68,14 @@ impl Store {
         let mut rans = Vec::with_capacity(group.len());
         let commit = AssertUnwindSafe(|| self.commit(group, &mut rans));
         let committed = catch_unwind(commit).unwrap_or_else(|_| Err(interrupted()));
-        let committed = if mistake!(GroupAnsweredEarly) { Ok(()) } else { committed };
         let poisoned = committed.as_ref().is_err_and(Error::poisons);
         // A statement that somebody left open holds the connection at what it saw, for ever.
         if poisoned || self.open.as_ref().is_some_and(|(connection, _)| connection.is_busy()) {
             self.open = None;
         }
-        crash_point!("the async outbox has committed and not answered");
+        if committed.is_ok() {
+            crash_point!("the async outbox has committed and not answered");
+        }
         // Those whose turn did not come share the fate of the transaction.
         rans.extend(group.drain(..).map(|job| job(None, &self.outbox)));
         for ran in rans {
@@ -94,6 +95,7 @@ impl Store {
         let what = "commit a group of messages";
         let outbox = self.outbox.clone();
         let (connection, gate) = self.connect()?;
+        mistake!(GroupAnsweredEarly: store::mistakes::commit_late(connection)?);
         let mut transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).doing(what)?;
         while let Some(job) = group.pop_front() {
@@ -113,6 +115,7 @@ impl Store {
         }
         // Again, as late as it can be: what is committed into a file that is gone is lost.
         outbox.inner.file.check(outbox.database().path())?;
+        mistake!(GroupAnsweredEarly: return store::mistakes::leave_open(transaction));
         gate.commit(&transaction)
     }
 

@@ -284,8 +284,8 @@ impl Outbox {
             Some(due) if due > now_ms => log::schedule(connection, &new, due)?,
             _ => drop(log::insert(connection, &new)?),
         }
-        mistake!(KeyApart: store::mistakes::tear(connection)?);
         if let Some(this) = use_of_key {
+            mistake!(KeyApart: store::mistakes::tear(connection)?);
             let until = now_ms.saturating_add(millis(self.inner.keep_idempotency_keys));
             this.remember(connection, id, until)?;
         }

@@ -134,7 +134,6 @@ pub(crate) fn skip(
     run(connection, super::delivery::RETURN_BYTES, [subscription, seq], what)?;
     run(connection, PASSED, [subscription, seq], what)?;
     super::prune::settled_exception(connection, seq)?;
-    mistake!(SkipForgotten: super::mistakes::forget_skip(connection, subscription, seq)?);
     Ok(true)
 }
 

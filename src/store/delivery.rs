@@ -140,12 +140,13 @@ pub(crate) fn all(connection: &Connection, subscription: i64) -> Result<Vec<Exce
             "skipped" => Standing::Skipped,
             _ => Standing::Dead,
         };
+        let failures = mistake!(FailuresForgotten ? 0, else row.get(5)?);
         Ok(ExceptionRow {
             seq: row.get(0)?,
             id: MessageId::from_bytes(row.get(1)?),
             key: row.get::<_, Option<i64>>(2)?.map(KeyHash),
             standing,
-            counts: Counts { attempts: row.get(4)?, failures: row.get(5)?, lost: row.get(6)? },
+            counts: Counts { attempts: row.get(4)?, failures, lost: row.get(6)? },
             sent: row.get(7)?,
             available_at_ms: row.get(8)?,
             longest_wait_ms: row.get(9)?,

@@ -14,7 +14,13 @@ pub(crate) struct Gate(Arc<AtomicBool>);
 
 /// Whether a mistake needs commits that are not ours.
 fn is_torn() -> bool {
-    mistake!(EscapeUnnoticed) || mistake!(MemoryBeforeEffect) || mistake!(MemoryAfterEffect)
+    mistake!(
+        GroupAnsweredEarly
+            | AnswerBeforeCommit
+            | MemoryBeforeEffect
+            | MemoryAfterEffect
+            | EscapeUnnoticed
+    )
 }
 
 impl Gate {

@@ -295,6 +295,7 @@ pub(crate) fn close(connection: &Connection, number: i64, incarnation: Incarnati
 
 /// Fences the relay that is running: it drops what it remembers and reads again.
 pub(crate) fn bump(connection: &Connection, number: i64, nonce: i64) -> Result<()> {
+    mistake!(EpochKept: return Ok(()));
     run(connection, BUMP, [number, nonce], "begin a new epoch").map(drop)
 }
 

@@ -5,13 +5,13 @@ use crate::error::Result;
 use rusqlite::Connection;
 
 pub(crate) fn begin(connection: &Connection) -> Result<()> {
+    mistake!(AnswerBeforeCommit: super::mistakes::commit_late(connection)?);
     run(connection, "BEGIN IMMEDIATE", [], "begin a transaction").map(drop)
 }
 
 pub(crate) fn commit(connection: &Connection) -> Result<()> {
     let committed = run(connection, "COMMIT", [], "commit").map(drop);
-    mistake!(CommitErrorSwallowed: return Ok(()));
-    committed
+    mistake!(CommitErrorSwallowed ? Ok(()), else committed)
 }
 
 /// Rolls back, if there is something to roll back.

@@ -1,7 +1,7 @@
 //! A long day: messages of every kind are written, or received, and power goes after each step.
 
-use crate::promises::is_long;
 use crate::report;
+use crate::support::{either, is_long};
 use std::time::Duration;
 use surehand::testing::{Counts, CrashTest, Failed, Profile, World};
 use surehand::transport::Outcome;
@@ -112,16 +112,10 @@ fn receiving(messages: i64) -> CrashTest {
 /// What a test may take in the short form: a sample, where that is little.
 const SHORT: Duration = Duration::from_secs(4);
 
-/// In the long form, and in the short one.
-fn either<T>(long: T, short: T) -> T {
-    if is_long() { long } else { short }
-}
-
 #[track_caller]
 fn survives(part: &str, test: CrashTest) -> Counts {
     let test = if is_long() { test } else { test.budget(SHORT) };
-    let counts = test.run().assert_survived();
-    report::survived(part, &counts);
+    let counts = report::survived(part, test.run());
     assert!(counts.states > 100, "{counts}");
     counts
 }

@@ -14,3 +14,4 @@ mod promises;
 mod report;
 mod scenarios;
 mod story;
+mod support;

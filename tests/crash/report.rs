@@ -2,14 +2,14 @@
 //! folder, one file for each part in `crash-report.d/`, and the table in `docs/crash-report.md`.
 
 use crate::page::{self, Part};
-use crate::promises::is_long;
+use crate::support::{grouped, is_long};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Write, stderr};
 use std::path::PathBuf;
 use std::sync::Mutex;
-use surehand::testing::Counts;
+use surehand::testing::{Counts, Verdict};
 
 /// What the parts of this process counted so far.
 static PARTS: Mutex<BTreeMap<String, Value>> = Mutex::new(BTreeMap::new());
@@ -27,9 +27,19 @@ const SUMS: [(&str, &str); 8] = [
     ("sampled_cuts", "power cuts of which a sample was tried"),
 ];
 
-/// Notes what a test tried and survived.
-pub(crate) fn survived(part: &str, counts: &Counts) {
-    write(part, &serde_json::to_value(counts).unwrap());
+/// What a test tried, whether everything held or not.
+pub(crate) fn counts(verdict: &Verdict) -> Counts {
+    match verdict {
+        Verdict::Survived(certificate) | Verdict::Lost(_, certificate) => certificate.counts,
+        _ => Counts::default(),
+    }
+}
+
+/// Notes what a test tried, and goes on only when everything held.
+#[track_caller]
+pub(crate) fn survived(part: &str, verdict: Verdict) -> Counts {
+    write(part, &serde_json::to_value(counts(&verdict)).unwrap());
+    verdict.assert_survived()
 }
 
 /// Writes one part's counts, and those of all parts together.
@@ -95,7 +105,8 @@ fn is_whole(total: &Value) -> bool {
 /// The page's table: a row for each part, and one for all.
 fn table(parts: &BTreeMap<String, Value>, total: &Value) -> String {
     let titles: Vec<&str> = SUMS.iter().map(|(_, title)| *title).collect();
-    let mut table = format!("\n| part | {} |\n|---{}|\n", titles.join(" | "), "|--:".repeat(8));
+    let mut table =
+        format!("\n| part | {} |\n|---{}|\n", titles.join(" | "), "|--:".repeat(SUMS.len()));
     let all = parts.iter().map(|(name, part)| (name.as_str(), part));
     for (name, part) in all.chain([("**all**", total)]) {
         let cells = SUMS.map(|(sum, _)| part[sum].as_u64().map_or(String::new(), grouped));
@@ -110,13 +121,6 @@ fn table(parts: &BTreeMap<String, Value>, total: &Value) -> String {
         env!("CARGO_PKG_VERSION"),
     );
     table
-}
-
-/// `1,234,567`
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let groups = digits.as_bytes().rchunks(3).rev();
-    groups.map(String::from_utf8_lossy).collect::<Vec<_>>().join(",")
 }
 
 /// `<target>` of `<target>/debug/deps/crash-0123456789abcdef`, or the same with release.

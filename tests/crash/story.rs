@@ -129,8 +129,15 @@ fn careful() -> CrashTest {
 
 #[test]
 fn with_little_time_it_is_a_sample_and_says_so() {
-    let all_of_it = careful().faults(Fault::ALL).depth(4);
-    let verdict = all_of_it.budget(Duration::from_millis(30)).run();
+    let much = careful().scenario(|w| {
+        let db = w.connect("desk/notes.db")?;
+        for note in 0..50 {
+            db.execute("INSERT INTO note VALUES (?1)", [note])?;
+        }
+        Ok(())
+    });
+    let all_of_it = much.faults(Fault::ALL).depth(4);
+    let verdict = all_of_it.budget(Duration::from_millis(50)).run();
     let Verdict::Survived(made) = verdict else { panic!("{verdict}") };
     assert!(made.counts.is_sample() && made.counts.states > 0, "{made:?}");
     let parts = format!("a sample: {} of 64 parts", made.counts.parts_done);

@@ -69,7 +69,9 @@ impl Lane {
         match trouble {
             // Old news: what it was about has been dealt with.
             _ if open.is_empty() && self.flying > 0 => {}
-            _ if mistake!(SilenceIsSuccess) => {
+            _ if mistake!(OutageIsSuccess) && trouble.is_some()
+                || mistake!(DroppedIsSuccess) && trouble.is_none() =>
+            {
                 for seq in open {
                     let Some(flight) = self.window.get(&seq) else { continue };
                     self.acknowledged(seq, flight.id, None, true, now);

@@ -138,7 +138,7 @@ impl Lane {
             statements: Statements::new(settings.remembers, skips),
             destination: Destination::new(row.outage, longest, now),
             doubt: None,
-            doubt_row: row.doubt,
+            doubt_row: mistake!(AttemptsForgotten ? Doubt::default(), else row.doubt),
             written: row.position(),
             changes: Vec::new(),
             tally: Tally::default(),
@@ -171,19 +171,18 @@ impl Lane {
     fn adopt(&mut self, row: &ExceptionRow, after_crash: bool, now: Moment) {
         // A clock that jumped must not make a message wait for longer than it was to.
         let wait = (row.available_at_ms - now.wall_ms).clamp(0, row.longest_wait_ms);
-        #[allow(unused_mut, reason = "a mistake changes it")]
-        let mut exception = Exception {
+        let counts = row.counts;
+        let exception = Exception {
             id: row.id,
-            key: row.key,
+            key: mistake!(RedriveOvertaken ? row.key.filter(|_| counts.failures > 0), else row.key),
             standing: row.standing,
             bytes: 0,
-            counts: row.counts,
+            counts,
             due: now.tick + wait,
             state: State::Idle { blocked: false, not_before: 0 },
             why_again: if row.sent { Again::Crash } else { Again::Failure },
             doubtful: after_crash && row.sent,
         };
-        mistake!(RedriveOvertaken: if exception.counts.failures == 0 { exception.key = None });
         self.insert_exception(row.seq, exception);
     }
 

@@ -56,9 +56,7 @@ impl Lane {
         }
         self.plan_fresh(batch.fresh, batch.more, request, &mut envelopes, now);
         let settled = self.advance();
-        #[allow(unused_mut, reason = "a mistake changes it")]
-        let mut settled = settled;
-        mistake!(StatementTooEarly: settled.insert(1, self.sent_to));
+        mistake!(StatementTooEarly: self.statements.add(&Ranges::through(self.sent_to), now.tick));
         self.statements.add(&settled, now.tick);
         let statement_only =
             envelopes.is_empty() && self.may_send(now) && self.statements.is_due(now.tick);
@@ -231,8 +229,8 @@ impl Lane {
         let Content::Whole(fingerprint, parts) = row.content else { return };
         let Some((id, key, counts)) = self.counts(seq) else { return };
         let attempt = counts.attempts + 1;
-        let is_first = key.is_none() || mistake!(RetryOvertaken);
-        let after = key.filter(|_| !is_first).map_or(0, |key| self.keys.predecessor(key, seq));
+        let after = key.map_or(0, |key| self.keys.predecessor(key, seq));
+        let after = mistake!(RetryOvertaken ? 0, else after);
         self.record_attempt(seq, attempt, request, bytes);
         self.enter_the_air(seq);
         self.again.remove(&seq);

@@ -50,6 +50,7 @@ impl Statements {
     pub(super) fn add(&mut self, settled: &Ranges, now: TickMs) {
         if self.wanted && !settled.is_empty() {
             self.unconfirmed.union(settled);
+            mistake!(SkipUntold: self.skips.iter().for_each(|seq| self.unconfirmed.remove(*seq)));
             self.due.get_or_insert(now + LONGEST_WAIT_MS);
         }
     }

@@ -1,10 +1,12 @@
 //! One setting of a connection: what a kill and a power cut leave of a few transactions of it.
 
+use crate::support::column;
 use std::sync::{Arc, Mutex};
 use surehand::rusqlite::Connection;
 use surehand::testing::{CrashTest, Failed, Profile, Verdict, World};
 
 const FILE: &str = "desk/sales.db";
+
 /// A journal mode, and `synchronous` of the connection that writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cell {
@@ -137,15 +139,9 @@ fn look(w: &World) -> Result<State, Failed> {
     if whole != "ok" {
         return Ok(State::Corrupt);
     }
-    let sales = ids(&db, "SELECT id FROM sale ORDER BY id")?;
-    let messages = ids(&db, "SELECT sale FROM message ORDER BY id")?;
+    let sales: Vec<u32> = column(&db, "SELECT id FROM sale ORDER BY id")?;
+    let messages: Vec<u32> = column(&db, "SELECT sale FROM message ORDER BY id")?;
     let Some(last) = sales.last().copied() else { return Ok(State::Torn) };
     let is_whole = sales == messages && sales.into_iter().eq(0..=last);
     Ok(if is_whole { State::Whole(last) } else { State::Torn })
-}
-
-fn ids(db: &Connection, sql: &str) -> Result<Vec<u32>, Failed> {
-    let mut statement = db.prepare(sql)?;
-    let ids = statement.query_map([], |row| row.get(0))?;
-    Ok(ids.collect::<Result<_, _>>()?)
 }

@@ -1,6 +1,7 @@
 //! What each setting of the application's connection means for a message: enqueued with its
 //! business row, and sent to a depot on another machine.
 
+use crate::support::column;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -71,9 +72,7 @@ fn selling(test: CrashTest, journal_mode: &'static str, synchronous: &'static st
 }
 
 fn ids(db: &Connection, sql: &str) -> Result<BTreeSet<i64>, Failed> {
-    let mut statement = db.prepare(sql)?;
-    let ids = statement.query_map([], |row| row.get(0))?;
-    Ok(ids.collect::<Result<_, _>>()?)
+    Ok(column(db, sql)?.into_iter().collect())
 }
 
 fn lacks_a_promise(w: &World) -> Result<bool, Failed> {

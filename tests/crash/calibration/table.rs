@@ -2,6 +2,7 @@
 
 use super::{Found, Measured};
 use crate::page::{self, Part};
+use crate::support::grouped;
 use std::fmt::Write as _;
 use surehand::rusqlite;
 
@@ -78,13 +79,5 @@ fn answer(no: &str, bad: u64, states: u64) -> String {
     match bad {
         0 => format!("yes, in all {}", grouped(states)),
         _ => format!("{no}, in {} of {}", grouped(bad), grouped(states)),
-    }
-}
-
-/// With a comma between thousands.
-fn grouped(number: u64) -> String {
-    match number / 1_000 {
-        0 => number.to_string(),
-        thousands => format!("{},{:03}", grouped(thousands), number % 1_000),
     }
 }

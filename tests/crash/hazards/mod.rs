@@ -15,7 +15,8 @@ mod returned_row;
 mod reused_place;
 mod seen_then_lost;
 
-use surehand::rusqlite::Connection;
+use crate::support::column;
+use surehand::rusqlite::{self, Connection};
 use surehand::testing::{Failed, Fault, Verdict, World};
 use surehand::transport::{Outcome, Request, Settler};
 use surehand::{Message, Outbox, Relay, Transport};
@@ -64,10 +65,8 @@ fn is_sold(db: &Connection) -> Result<bool, Failed> {
 }
 
 /// All texts of one column.
-fn texts(db: &Connection, sql: &str) -> Result<Vec<String>, Failed> {
-    let mut statement = db.prepare(sql)?;
-    let texts = statement.query_map([], |row| row.get(0))?;
-    Ok(texts.collect::<Result<_, _>>()?)
+fn texts(db: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
+    column(db, sql)
 }
 
 /// Every fault was tried, and some runs failed of them: a test that fails nothing shows nothing.

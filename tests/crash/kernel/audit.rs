@@ -1,6 +1,7 @@
 //! What the files say when all processes are gone, in plain SQL: it knows nothing of the library.
 
 use super::programs::{DEPOT, PROMISES, SHOP};
+use crate::support::column;
 use std::path::Path;
 use surehand::rusqlite::{Connection, Result};
 
@@ -38,25 +39,21 @@ fn complaints(folder: &Path, promised: &[i64]) -> Result<Vec<String>> {
         }
     }
     for (what, sql) in NOTHING_OF {
-        let found = numbers(&db, sql)?;
+        let found: Vec<i64> = column(&db, sql)?;
         if !found.is_empty() {
             complaints.push(format!("{what}: {found:?}"));
         }
     }
-    let sales = numbers(&db, "SELECT id FROM sale")?;
+    let sales: Vec<i64> = column(&db, "SELECT id FROM sale")?;
     let lost: Vec<&i64> = promised.iter().filter(|sale| !sales.contains(sale)).collect();
     if !lost.is_empty() {
         complaints.push(format!("sales that were promised and are gone: {lost:?}"));
     }
     // All have one key.
-    let applied = numbers(&db, "SELECT sale FROM depot.parcel GROUP BY sale ORDER BY min(rowid)")?;
+    let applied = "SELECT sale FROM depot.parcel GROUP BY sale ORDER BY min(rowid)";
+    let applied: Vec<i64> = column(&db, applied)?;
     if !applied.is_sorted() {
         complaints.push(format!("sales that took effect out of order: {applied:?}"));
     }
     Ok(complaints)
-}
-
-fn numbers(db: &Connection, sql: &str) -> Result<Vec<i64>> {
-    let mut statement = db.prepare(sql)?;
-    statement.query_map([], |row| row.get(0))?.collect()
 }

@@ -13,6 +13,7 @@ mod task;
 mod trial;
 
 use crate::report;
+use crate::support::either;
 use std::io::Write;
 use std::time::Instant;
 use task::{Habit, Role, Task};
@@ -36,8 +37,7 @@ const LONG: Form = Form { single: usize::MAX, mixed: 30, double: 12, by_strace: 
 const SHORT: Form = Form { single: 6, mixed: 2, double: 1, by_strace: 2, least: 60 };
 
 fn form() -> Form {
-    let is_long = std::env::var("SUREHAND_CRASH").is_ok_and(|form| form == "full");
-    if is_long { LONG } else { SHORT }
+    either(LONG, SHORT)
 }
 
 /// Not a test of its own: what a child process runs.

@@ -5,6 +5,7 @@ mod shop;
 mod systems;
 mod teeth;
 
+pub(crate) use shop::PROMISE;
 use surehand::testing::CrashTest;
 
 /// Small systems, for whoever makes mistakes in them.

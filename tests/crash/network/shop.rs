@@ -1,5 +1,6 @@
 //! A shop and its depots: what they do, how they start, and what must hold in the end.
 
+use crate::support::numbers;
 use std::time::Duration;
 use surehand::rusqlite::Connection;
 use surehand::testing::{Consumer, CrashTest, Failed, World};
@@ -7,6 +8,8 @@ use surehand::{Effect, Failure, Inbox, Json, Message, Operator, Outbox};
 use surehand::{Relay, RetryPolicy, Subscription};
 
 const SHOP: &str = "shop/shop.db";
+
+pub(crate) const PROMISE: &str = "every sale takes effect once, in order, and nothing else does";
 
 /// How a system is built.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +71,7 @@ pub(super) fn test(name: &str, system: System) -> CrashTest {
             together.run()
         })
         .recover(move |w| recover(w, system))
-        .invariant("every sale takes effect once, in order, and nothing else does", move |w| {
+        .invariant(PROMISE, move |w| {
             let sold = numbers(w, SHOP, "SELECT id FROM sale ORDER BY id")?;
             for promised in w.promises("sale") {
                 assert!(sold.contains(&promised.parse()?), "{promised} of {sold:?}");
@@ -201,11 +204,4 @@ fn took_effect(depot: &str, sold: &[i64], parcels: &[i64]) {
 
 fn parcels(w: &World, depot: &str) -> Result<Vec<i64>, Failed> {
     numbers(w, &path(depot), "SELECT sale FROM parcel ORDER BY place")
-}
-
-fn numbers(w: &World, path: &str, sql: &str) -> Result<Vec<i64>, Failed> {
-    let db = w.connect(path)?;
-    let mut statement = db.prepare(sql)?;
-    let rows = statement.query_map([], |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }

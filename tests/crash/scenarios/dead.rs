@@ -1,6 +1,6 @@
 //! Dead letters: how one comes to be, and each thing that a person may do with it.
 
-use super::held::{Held, held};
+use super::held::{Held, held, promise};
 use super::programs::{
     DEPOT, SHOP, Sale, Shop, TO_DEPOT, count, deliver, found, relay, send, stay_open,
 };
@@ -8,11 +8,15 @@ use surehand::operator::DeadLetter;
 use surehand::testing::{CrashTest, Failed, World};
 use surehand::{Effect, Failure, Message, Operator};
 
-/// Sale 1 is not in stock until somebody fills it up; or it is asked for in another way.
+/// Sale 1 is not in stock until somebody fills it up; or it is asked for in another way. At its
+/// second attempt it has to wait once more.
 pub(super) fn from_stock(tx: &Effect<'_>, sale: i64) -> Result<(), Failure> {
     let in_stock: i64 = tx.query_row("SELECT count(*) FROM stock", [], |row| row.get(0))?;
     if sale == 1 && in_stock == 0 && tx.envelope().revision() == 0 {
         return Err(Failure::permanent("not in stock"));
+    }
+    if sale == 1 && tx.envelope().attempt() == 2 {
+        return Err(Failure::retry("not unpacked"));
     }
     send(tx, sale)
 }
@@ -36,7 +40,7 @@ pub(super) fn two_sold(w: &World) -> Result<(), Failed> {
 }
 
 /// The first is dead, and the second waits behind it.
-fn one_dead(w: &World) -> Result<(), Failed> {
+pub(super) fn one_dead(w: &World) -> Result<(), Failed> {
     two_sold(w)?;
     deliver_from_stock(w)
 }
@@ -97,7 +101,7 @@ pub(crate) fn skip() -> CrashTest {
         }
         deliver(w)
     });
-    let test = test.invariant("a skip is told to the consumer, and the shop knows that", |w| {
+    let test = test.invariant(promise::SKIP_TOLD, |w| {
         let confirmed = "SELECT count(*) FROM outbox_skip WHERE seq = 1 AND state = 'confirmed'";
         assert_eq!(count(w, SHOP, confirmed)?, 1);
         Ok(())

@@ -1,5 +1,6 @@
 //! The programs of the scenarios: a shop that sells, and depots that send a parcel for each sale.
 
+use crate::support::numbers;
 use std::time::Duration;
 use surehand::rusqlite::{Connection, Transaction, TransactionBehavior};
 use surehand::testing::{Failed, World};
@@ -12,12 +13,16 @@ pub(crate) const TO_DEPOT: &str = "depot";
 
 const SALES: &str = "CREATE TABLE IF NOT EXISTS sale \
     (number INTEGER PRIMARY KEY, key TEXT, message BLOB, due_ms INTEGER)";
-const WRITE_SALE: &str = "INSERT OR IGNORE INTO sale VALUES (?1, ?2, ?3, iif(?4 = 0, 0, \
-    CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) + ?4))";
+const WRITE_SALE: &str = "INSERT OR IGNORE INTO sale VALUES (?1, ?2, NULL, iif(?3 = 0, 0, \
+    CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) + ?3))";
+const WRITE_MESSAGE: &str = "UPDATE sale SET message = ?2 WHERE number = ?1";
 const PARCELS: &str = "CREATE TABLE IF NOT EXISTS parcel \
-    (nth INTEGER PRIMARY KEY, sale INTEGER, seq INTEGER, message BLOB, sent_ms INTEGER)";
-const WRITE_PARCEL: &str = "INSERT INTO parcel (sale, seq, message, sent_ms) VALUES \
-    (?1, ?2, ?3, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER))";
+    (nth INTEGER PRIMARY KEY, sale INTEGER, source INTEGER, seq INTEGER, message BLOB, \
+    sent_ms INTEGER)";
+/// It comes from the newest source: no scenario has two that send at a time.
+const WRITE_PARCEL: &str = "INSERT INTO parcel (sale, source, seq, message, sent_ms) VALUES \
+    (?1, (SELECT max(source) FROM inbox_source), ?2, ?3, \
+    CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER))";
 
 /// Something to sell. Sales are made in the order of their numbers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,7 +43,7 @@ impl Sale {
         Self { key: Some(key), ..Self::new(number) }
     }
 
-    /// Writes the sale and its message, in one transaction.
+    /// Writes the sale, then its message, in one transaction.
     pub(crate) fn write(&self, outbox: &Outbox, tx: &Transaction<'_>) -> Result<(), Failed> {
         let mut message = Message::new("sale").json(&self.number)?.delay(self.delay);
         if let Some(key) = self.key {
@@ -47,9 +52,10 @@ impl Sale {
         if self.repeatable {
             message = message.idempotency_key(format!("sale {}", self.number));
         }
-        let id = outbox.enqueue(tx, message)?;
         let delay_ms = i64::try_from(self.delay.as_millis())?;
-        tx.execute(WRITE_SALE, (self.number, self.key, id.as_bytes(), delay_ms))?;
+        tx.execute(WRITE_SALE, (self.number, self.key, delay_ms))?;
+        let id = outbox.enqueue(tx, message)?;
+        tx.execute(WRITE_MESSAGE, (self.number, id.as_bytes()))?;
         Ok(())
     }
 }
@@ -100,9 +106,22 @@ impl Shop {
 
     /// Sells this, if it has not yet.
     pub(crate) fn sell_once(&mut self, w: &World, sale: Sale) -> Result<(), Failed> {
-        let sql = "SELECT count(*) FROM sale WHERE number = ?1";
-        let sold: i64 = self.db.query_row(sql, [sale.number], |row| row.get(0))?;
-        if sold == 0 { self.sell(w, sale) } else { Ok(()) }
+        if self.has_sold(sale.number)? { Ok(()) } else { self.sell(w, sale) }
+    }
+
+    /// The same by somebody who tries again: whom it was refused is not told so.
+    pub(crate) fn sell_at_last(&mut self, w: &World, sale: Sale) -> Result<(), Failed> {
+        let number = sale.number;
+        if !self.has_sold(number)? {
+            self.sell_untold(sale)?;
+            w.promised("sale", number);
+        }
+        Ok(())
+    }
+
+    fn has_sold(&self, number: i64) -> Result<bool, Failed> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM sale WHERE number = ?1)";
+        Ok(self.db.query_row(sql, [number], |row| row.get(0))?)
     }
 }
 
@@ -173,10 +192,6 @@ pub(crate) fn stay_open(w: &World, paths: &[&str]) -> Result<(), Failed> {
 
 pub(crate) fn count(w: &World, path: &str, sql: &str) -> Result<i64, Failed> {
     Ok(w.look(path, |db| db.query_row(sql, [], |row| row.get(0)))?)
-}
-
-pub(crate) fn numbers(w: &World, path: &str, sql: &str) -> Result<Vec<i64>, Failed> {
-    Ok(w.look(path, |db| db.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect())?)
 }
 
 /// Fails when this finds numbers.

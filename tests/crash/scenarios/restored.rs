@@ -52,20 +52,20 @@ pub(crate) fn producer_restored() -> CrashTest {
     let test = CrashTest::new("producer restored").given(|w| {
         found(w)?;
         let mut shop = Shop::open(w)?;
-        shop.sell(w, Sale::new(1))?;
+        shop.sell(w, Sale::of(1, "north"))?;
         deliver(w)?;
         copy(w, SHOP, OLDER_SHOP)?;
-        shop.sell(w, Sale::new(2))?;
+        shop.sell(w, Sale::of(2, "north"))?;
         deliver(w)?;
         w.abandon(SHOP);
         Ok(())
     });
     let test = test.scenario(|w| {
-        Shop::open_at(w, OLDER_SHOP)?.sell(w, Sale::new(3))?;
+        Shop::open_at(w, OLDER_SHOP)?.sell(w, Sale::of(3, "north"))?;
         mended(w)
     });
     let test = test.must_reach(["it was noticed"]).recover(|w| {
-        Shop::open_at(w, OLDER_SHOP)?.sell_once(w, Sale::new(9))?;
+        Shop::open_at(w, OLDER_SHOP)?.sell_once(w, Sale::of(9, "north"))?;
         mended(w)
     });
     Held { shop: OLDER_SHOP, forgotten: &[2], ..Held::default() }.in_test(test)
@@ -84,13 +84,13 @@ pub(crate) fn consumer_restored() -> CrashTest {
     let test = CrashTest::new("consumer restored").given(|w| {
         found(w)?;
         let mut shop = Shop::open(w)?;
-        shop.sell(w, Sale::new(1))?;
+        shop.sell(w, Sale::of(1, "north"))?;
         between(w, SHOP, DEPOT)??;
         copy(w, DEPOT, OLDER_DEPOT)?;
-        shop.sell(w, Sale::new(2))?;
+        shop.sell(w, Sale::of(2, "north"))?;
         between(w, SHOP, DEPOT)??;
         w.abandon(DEPOT);
-        shop.sell(w, Sale::new(3))
+        shop.sell(w, Sale::of(3, "north"))
     });
     let test = test.scenario(|w| {
         stay_open(w, &[SHOP, OLDER_DEPOT])?;

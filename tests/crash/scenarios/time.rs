@@ -3,8 +3,9 @@
 use super::dead::{deliver_from_stock, fill_up, from_stock, redrive, two_sold};
 use super::held::held;
 use super::programs::{
-    DEPOT, SHOP, Sale, Shop, TO_DEPOT, count, deliver, depot, found, none, numbers, sent, stay_open,
+    DEPOT, SHOP, Sale, Shop, TO_DEPOT, count, deliver, depot, found, none, sent, stay_open,
 };
+use crate::support::numbers;
 use std::time::Duration;
 use surehand::testing::{CrashTest, Failed, World};
 use surehand::{Relay, Subscription};

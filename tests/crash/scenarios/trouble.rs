@@ -14,7 +14,7 @@ fn two_sold(w: &World) -> Result<(), Failed> {
     found(w)?;
     let mut shop = Shop::open(w)?;
     for number in 1..=2 {
-        shop.sell(w, Sale::new(number))?;
+        shop.sell(w, Sale::of(number, "north"))?;
     }
     Ok(())
 }
@@ -106,7 +106,7 @@ fn deliver_in_vain(w: &World) -> Result<(), Failed> {
 pub(crate) fn full_disk() -> CrashTest {
     let test = CrashTest::new("full disk").given(|w| {
         found(w)?;
-        Shop::open(w)?.sell(w, Sale::new(1))
+        Shop::open(w)?.sell(w, Sale::of(1, "north"))
     });
     let test = test.scenario(|w| {
         stay_open(w, &[SHOP, DEPOT])?;
@@ -121,11 +121,13 @@ pub(crate) fn normal() -> CrashTest {
         stay_open(w, &[SHOP, DEPOT])?;
         let mut shop = Shop::open(w)?;
         shop.db.pragma_update(None, "synchronous", "NORMAL")?;
-        shop.sell_untold(Sale::new(1))?;
+        shop.sell_untold(Sale::of(1, "north"))?;
         deliver(w)?;
         // It may be undone until it is sent, and not after that.
         w.promised("sale", 1);
-        shop.sell_untold(Sale::new(2))
+        shop.sell_untold(Sale::of(2, "north"))?;
+        w.promised("untold", 2);
+        Ok(())
     });
     held(test.recover(go_on))
 }

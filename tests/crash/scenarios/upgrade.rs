@@ -1,63 +1,41 @@
-//! A store of an older schema is opened: its rows stay, and it is upgraded wholly or not at all.
+//! The schema comes into a database that was there, or a newer one takes the place of an older: its
+//! rows stay, and it comes wholly or not at all.
 
+use super::dead::{deliver_from_stock, fill_up, from_stock, one_dead, redrive};
 use super::held::held;
-use super::programs::{DEPOT, SHOP, Sale, Shop, count, deliver, found_depot};
-use std::path::Path;
-use surehand::rusqlite::Connection;
-use surehand::testing::{CrashTest, Failed};
+use super::programs::{
+    DEPOT, SHOP, Sale, Shop, count, deliver, found_depot, relay, sent, stay_open,
+};
+use surehand::testing::{CrashTest, Failed, Mistake, World};
 
-/// The schema as the first so many migrations of a component leave it.
-fn older(db: &Connection, component: &str, version: usize) -> Result<(), Failed> {
-    if version == 0 {
-        return Ok(());
-    }
-    for number in 1..=version {
-        db.execute_batch(&std::fs::read_to_string(migration(component, number))?)?;
-    }
-    db.execute_batch(&format!(
-        "CREATE TABLE {component}_schema (version INTEGER NOT NULL);
-         INSERT INTO {component}_schema VALUES ({version})"
-    ))?;
-    let identity = if component == "outbox" {
-        "INSERT INTO outbox_store (one, uuid) VALUES (1, randomblob(16))"
-    } else {
-        "INSERT INTO inbox_store (one) VALUES (1)"
-    };
-    Ok(db.execute_batch(identity)?)
+/// Opens both stores, which brings their schemas up to date.
+fn open_both(w: &World) -> Result<(), Failed> {
+    w.promised("identity", Shop::open(w)?.outbox.store_id());
+    found_depot(w, DEPOT)
 }
 
-fn migration(component: &str, number: usize) -> std::path::PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
-    root.join(component).join(format!("{number:04}.sql"))
+fn identity_stays(w: &World) -> Result<(), Failed> {
+    let id = "SELECT lower(hex(uuid)) FROM outbox_store";
+    let id: String = w.look(SHOP, |db| db.query_row(id, [], |row| row.get(0)))?;
+    let same = |promised: &String| promised.replace('-', "") == id;
+    assert!(w.promises("identity").iter().all(same), "{id}");
+    Ok(())
 }
 
-/// How many versions of a schema there were before today's, the one with no tables counted.
-pub(super) fn versions(component: &str) -> usize {
-    (1..).take_while(|number| migration(component, *number).exists()).count()
-}
-
-/// From the version before today's.
-pub(crate) fn upgrade() -> CrashTest {
-    from(versions("outbox") - 1, versions("inbox") - 1)
-}
-
-/// From these versions, in stores whose journal mode is not ours to change.
-pub(crate) fn from(outbox: usize, inbox: usize) -> CrashTest {
-    let test = CrashTest::new("upgrade").given(move |w| {
-        let db = w.connect(SHOP)?;
-        db.execute_batch("CREATE TABLE till (coin); INSERT INTO till VALUES (1), (2), (5)")?;
-        older(&db, "outbox", outbox)?;
-        let db = w.connect(DEPOT)?;
-        db.execute_batch("CREATE TABLE shelf (thing); INSERT INTO shelf VALUES ('a')")?;
-        older(&db, "inbox", inbox)
+/// Into databases whose journal mode is not ours to change.
+pub(crate) fn arrival() -> CrashTest {
+    let test = CrashTest::new("arrival").given(|w| {
+        let till = "CREATE TABLE till (coin); INSERT INTO till VALUES (1), (2), (5)";
+        w.connect(SHOP)?.execute_batch(till)?;
+        let shelf = "CREATE TABLE shelf (thing); INSERT INTO shelf VALUES ('a')";
+        Ok(w.connect(DEPOT)?.execute_batch(shelf)?)
     });
-    let test = test.scenario(move |w| {
-        w.promised("identity", Shop::open(w)?.outbox.store_id());
-        found_depot(w, DEPOT)?;
-        w.reached("both are upgraded");
+    let test = test.scenario(|w| {
+        open_both(w)?;
+        w.reached("both have come");
         Ok(())
     });
-    let test = test.must_reach(["both are upgraded"]).recover(|w| {
+    let test = test.must_reach(["both have come"]).recover(|w| {
         Shop::open(w)?.sell_once(w, Sale::new(9))?;
         found_depot(w, DEPOT)?;
         deliver(w)
@@ -65,11 +43,42 @@ pub(crate) fn from(outbox: usize, inbox: usize) -> CrashTest {
     let test = test.invariant("what was there before is there, and the identity stays", |w| {
         assert_eq!(count(w, SHOP, "SELECT sum(coin) FROM till")?, 8);
         assert_eq!(count(w, DEPOT, "SELECT count(*) FROM shelf")?, 1);
-        let id = "SELECT lower(hex(uuid)) FROM outbox_store";
-        let id: String = w.look(SHOP, |db| db.query_row(id, [], |row| row.get(0)))?;
-        let same = |promised: &String| promised.replace('-', "") == id;
-        assert!(w.promises("identity").iter().all(same), "{id}");
-        Ok(())
+        identity_stays(w)
+    });
+    held(test)
+}
+
+/// Sale 1 is dead, 2 is parked behind it, 3 is sent and not acknowledged, 4 is pending.
+fn one_of_each(w: &World) -> Result<(), Failed> {
+    one_dead(w)?;
+    let mut shop = Shop::open(w)?;
+    shop.sell(w, Sale::new(3))?;
+    w.kill_when(relay(w, from_stock)?, |w| sent(w, DEPOT).is_ok_and(|sent| sent == [3]))?;
+    shop.sell(w, Sale::new(4))?;
+    let states = "SELECT count(*) FROM outbox_delivery WHERE state IN ('dead', 'parked')";
+    assert_eq!(count(w, SHOP, states)?, 2);
+    assert_eq!(count(w, DEPOT, "SELECT count(*) FROM inbox_seen")?, 1);
+    w.promised("identity", shop.outbox.store_id());
+    Ok(())
+}
+
+/// From today's schema to one that is to come, which writes the rows of two tables anew.
+pub(crate) fn upgrade() -> CrashTest {
+    let test = CrashTest::new("upgrade").given(one_of_each).mistake(Mistake::SchemaToCome);
+    let test = test.scenario(|w| {
+        stay_open(w, &[SHOP, DEPOT])?;
+        open_both(w)
+    });
+    let test = test.recover(|w| {
+        open_both(w)?;
+        fill_up(w)?;
+        redrive(w)?;
+        deliver_from_stock(w)
+    });
+    let test = test.invariant("both have the schema that was to come, and the identity", |w| {
+        assert_eq!(count(w, SHOP, "SELECT version FROM outbox_schema")?, 2);
+        assert_eq!(count(w, DEPOT, "SELECT version FROM inbox_schema")?, 2);
+        identity_stays(w)
     });
     held(test)
 }
