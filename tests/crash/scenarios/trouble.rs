@@ -126,7 +126,7 @@ pub(crate) fn normal() -> CrashTest {
         // It may be undone until it is sent, and not after that.
         w.promised("sale", 1);
         shop.sell_untold(Sale::of(2, "north"))?;
-        w.promised("untold", 2);
+        w.external("till").call(2);
         Ok(())
     });
     held(test.recover(go_on))
