@@ -34,8 +34,11 @@ pub(in super::super) fn late(stage: &mut Stage) -> Checked {
     stage.begun(slice::from_ref(&first))?;
     let two = stage.deliver(slice::from_ref(&again))?;
     stage.consumer.gate().open();
-    stage.applied(one, &[first])?;
-    stage.applied(two, &[again])?;
+    for (handed, envelope) in [(one, first), (two, again)] {
+        let answer = stage.answer(handed, &envelope)?;
+        stage.applied(handed, slice::from_ref(&envelope))?;
+        held(answer.rests, || format!("{} was answered too early", titled(answer.ticket)))?;
+    }
     if stage.remembers()? {
         let effects = stage.effects().len();
         held(effects == 1, || format!("two attempts at one message had {effects} effects"))?;
