@@ -1,5 +1,6 @@
 //! The library's own scenarios: what each promises holds after every crash and fault of it.
 
+mod counter;
 mod dead;
 mod enqueue;
 mod fan_out;
@@ -25,6 +26,7 @@ pub(crate) fn all() -> Vec<(&'static str, Scenario)> {
     vec![
         ("enqueue", enqueue::enqueue),
         ("relay", relay::deliver_two),
+        ("counter", counter::counter),
         ("take-over", relay::take_over),
         ("fan-out", fan_out::fan_out),
         ("keys", keys::keys),
@@ -111,6 +113,11 @@ fn a_sale_and_its_message_are_committed_together_or_not_at_all() {
 #[test]
 fn what_was_sold_is_sent_once() {
     survives("relay");
+}
+
+#[test]
+fn what_was_acknowledged_has_been_sent() {
+    survives("counter");
 }
 
 #[test]
