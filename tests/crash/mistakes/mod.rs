@@ -11,7 +11,7 @@ use crate::support::is_long;
 use crate::{network, report, scenarios};
 use list::{ALL, MADE_ELSEWHERE, Made};
 use std::time::Duration;
-use surehand::testing::{CrashTest, Fault, Layer, Verdict};
+use surehand::testing::{CrashTest, Fault, Layer, Mistake, Verdict};
 use table::Row;
 
 /// Ways to test, and what they are called.
@@ -88,7 +88,8 @@ fn finds(layer: Layer, made: &Made) -> bool {
         return false;
     };
     let Broken { promise, why } = &broken;
-    if why.contains("database is locked") {
+    let late = [Mistake::GroupAnsweredEarly, Mistake::AnswerBeforeCommit];
+    if late.contains(&made.mistake) && why.contains("database is locked") {
         // What is committed late holds the lock meanwhile: that is how the mistake is made, and
         // not what it breaks.
         return false;
