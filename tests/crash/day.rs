@@ -142,7 +142,7 @@ fn a_day_of_receiving_on_small_sectors_applies_each_once() {
 
 #[test]
 fn crashes_in_a_row_lose_nothing_that_was_written() {
-    let test = writing(either(3, 1)).depth(2);
+    let test = writing(either(2, 1)).depth(2);
     assert!(survives("row-writing", test).recovery_states > 100);
 }
 

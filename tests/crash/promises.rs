@@ -73,7 +73,7 @@ fn seconds(long: u64, short: u64) -> Duration {
 
 #[test]
 fn whenever_power_goes_a_sale_is_sent_once() {
-    let test = selling_on(either(10, 1)).budget(seconds(60, 6));
+    let test = selling_on(either(10, 1)).budget(seconds(40, 6));
     let counts = report::survived("sales", test.run());
     assert!(counts.states > 300, "{counts}");
 }
@@ -82,21 +82,21 @@ fn whenever_power_goes_a_sale_is_sent_once() {
 fn whatever_fails_a_sale_is_sent_once() {
     let few = vec![Fault::Sync, Fault::SyncKeepsCache, Fault::SyncRevertsCache];
     let faults = if is_long() { Fault::ALL.to_vec() } else { few };
-    let test = selling_on(1).faults(faults).budget(seconds(60, 12));
+    let test = selling_on(1).faults(faults).budget(seconds(40, 12));
     let counts = report::survived("faults", test.run());
     assert!(counts.fault_kinds >= 3 && counts.failed_runs > 0, "{counts}");
 }
 
 #[test]
 fn a_crash_while_it_starts_again_changes_nothing() {
-    let test = selling_on(1).depth(2).budget(seconds(30, 5));
+    let test = selling_on(1).depth(2).budget(seconds(20, 5));
     let counts = report::survived("recovery", test.run());
     assert!(counts.recovery_states > 100, "{counts}");
 }
 
 #[test]
 fn on_a_disk_of_small_sectors_a_sale_is_sent_once() {
-    let test = selling_on(1).profile(Profile::Harsh).budget(seconds(60, 6));
+    let test = selling_on(1).profile(Profile::Harsh).budget(seconds(40, 6));
     let counts = report::survived("small-sectors", test.run());
     assert!(counts.states > 100, "{counts}");
 }

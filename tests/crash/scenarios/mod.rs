@@ -48,8 +48,8 @@ pub(crate) fn all() -> Vec<(&'static str, Scenario)> {
 
 /// What the runs of a scenario may take: in the short form each is a sample where that is little.
 const SHORT: Duration = Duration::from_secs(3);
-const TWICE: Duration = Duration::from_secs(4);
-const FAULTS: Duration = Duration::from_secs(6);
+const TWICE: Duration = Duration::from_secs(3);
+const FAULTS: Duration = Duration::from_secs(4);
 
 /// Faults that few calls can meet: a sample of all would leave them out.
 const RARE: [Fault; 6] = [
