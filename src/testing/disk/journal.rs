@@ -4,6 +4,7 @@
 //! The format: <https://sqlite.org/fileformat2.html#the_rollback_journal>.
 
 use super::region::number;
+use super::wal::word;
 use xxhash_rust::xxh3::Xxh3;
 
 /// The magic, the count of pages, the number drawn, the size before, the sector, the page.
@@ -26,10 +27,6 @@ pub(super) fn digest(content: &[u8], hash: &mut Xxh3) {
         hash.update(&word(checksum, 0).unwrap_or(0).wrapping_sub(drawn).to_le_bytes());
     }
     hash.update(pages.remainder());
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
 #[cfg(test)]

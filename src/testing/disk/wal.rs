@@ -66,7 +66,8 @@ fn checksum(bytes: &[u8], at: usize) -> Option<Checksum> {
     Some((word(bytes, at)?, word(bytes, at + 4)?))
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
+/// A number of four bytes, the highest first.
+pub(super) fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
