@@ -30,7 +30,7 @@ const FAULTS: [Fault; 6] =
 /// Each cell of the table has so much time at the most for each scenario.
 const CELL: Duration = Duration::from_secs(30);
 /// What each of their own scenarios may take without a mistake.
-const ALONE: Duration = Duration::from_secs(3);
+const ALONE: Duration = Duration::from_secs(2);
 /// Seeds of weather for each mistake.
 const SEEDS: u64 = 120;
 

@@ -47,7 +47,7 @@ pub(crate) fn all() -> Vec<(&'static str, Scenario)> {
 }
 
 /// What the runs of a scenario may take: in the short form each is a sample where that is little.
-const SHORT: Duration = Duration::from_secs(3);
+const SHORT: Duration = Duration::from_secs(2);
 const TWICE: Duration = Duration::from_secs(3);
 const FAULTS: Duration = Duration::from_secs(4);
 
