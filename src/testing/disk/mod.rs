@@ -12,6 +12,8 @@ mod now;
 mod platter;
 mod record;
 mod region;
+#[cfg(test)]
+mod tests;
 mod wal;
 
 pub use fault::Fault;
@@ -20,9 +22,6 @@ pub(crate) use locks::{Level, WalLocks};
 pub(crate) use losses::{Losses, Lost};
 pub(crate) use platter::Platter;
 pub(crate) use record::{FileNumber, Machine, Op, machine_of};
-
-#[cfg(test)]
-mod tests;
 
 use now::{Aimed, Handle, Now};
 use serde::{Deserialize, Serialize};

@@ -137,6 +137,15 @@ fn in_one_way() -> Vec<String> {
     ALL.iter().filter(is_missed).map(|made| format!("{:?}", made.mistake)).collect()
 }
 
+/// Each write of it fails once, also the one of the commit that gives the message up: `Write#77`
+/// let it be sent as often again.
+#[test]
+fn what_takes_processes_down_is_given_up_though_a_write_fails() {
+    let test = scenario("crash-loop").faults([Fault::Write]).only(Layer::Fault);
+    let counts = test.run().assert_survived();
+    assert!(counts.faults > 50, "{counts}");
+}
+
 /// What is found out by a scenario says nothing, unless correct code comes through it.
 #[test]
 fn without_a_mistake_every_scenario_of_theirs_survives() {
