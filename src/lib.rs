@@ -39,6 +39,11 @@ mod database;
 mod error;
 mod failure;
 mod handoff;
+#[cfg(any(feature = "http", feature = "http-server"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "http", feature = "http-server"))))]
+// What one of the two features needs alone is not used without it.
+#[cfg_attr(not(all(feature = "http", feature = "http-server")), allow(dead_code))]
+pub mod http;
 mod id;
 mod inbox;
 pub mod limits;

@@ -53,6 +53,7 @@ const RULES: &[(&str, &[&[&str]])] = &[
     ("transport/settler", &[L0, L1, &["transport"]]),
     ("transport/function", &[L0, L1, &["transport"]]),
     ("transport/local", &[L0, L1, &["transport", "inbox"]]),
+    ("http", &[L0, L1]),
     ("relay", &[L0, L1, &["store", "transport"]]),
     ("testing", &[EVERYTHING]),
     ("lib", &[EVERYTHING]),
