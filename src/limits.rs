@@ -15,8 +15,9 @@ pub const KEY_BYTES: usize = 255;
 pub const CONTENT_TYPE_BYTES: usize = 255;
 /// The longest idempotency key, in bytes.
 pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
-/// The longest error text that is kept with a failed message, in bytes.
-pub const ERROR_BYTES: usize = 1024;
+/// The longest error text that is kept with a failed message, in bytes: enough for an HTTP status
+/// and the first 2 KiB of what was answered with it.
+pub const ERROR_BYTES: usize = 2 * 1024 + 64;
 /// How many failures a dead letter's history keeps: the latest.
 pub const HISTORY_ENTRIES: usize = 16;
 /// How many settled ranges one request states at the most; the rest follows with the next.

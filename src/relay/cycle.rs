@@ -150,7 +150,7 @@ impl Open {
     ) -> Result<()> {
         let Phase::Running { lane, number, hello } = &mut served.phase else { return Ok(()) };
         let ahead = served.ahead.take();
-        if ahead.is_none() && !lane.must_settle(now) {
+        if ahead.is_none() && !lane.must_settle(now) && served.gone.is_none() {
             return Ok(());
         }
         let guard = subscription::guard(&self.connection, *number)?;
@@ -158,6 +158,12 @@ impl Open {
         if !is_ours && !mistake!(EpochUnchecked) {
             // Redriven, skipped, paused or removed by somebody, or taken over (rule 8).
             served.reopen();
+            return Ok(());
+        }
+        if let Some(why) = served.gone.take() {
+            subscription::set_state(&self.connection, *number, SubscriptionState::Paused)?;
+            done.wrote = true;
+            served.paused(&why);
             return Ok(());
         }
         let before = lane.written();

@@ -189,7 +189,8 @@ impl Engine {
         let mut lanes = self.served.iter_mut().filter_map(running);
         let lanes =
             lanes.any(|lane| lane.must_settle(now) || !closing && lane.wants(now).is_some());
-        due || lanes || !closing && open.pruning.is_due(now)
+        let gone = self.served.iter().any(|served| served.gone.is_some());
+        due || lanes || gone || !closing && open.pruning.is_due(now)
     }
 
     fn next(&self, now: Moment) -> Next {

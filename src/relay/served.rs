@@ -14,7 +14,7 @@ use crate::store::log::{LogRow, Reader};
 use crate::store::subscription::{Doubt, SubscriptionRow, SubscriptionState};
 use crate::store::{self, delivery, log, prune, subscription};
 use crate::topics::Topics;
-use crate::transport::{Event, Greeter, Sink, Transport};
+use crate::transport::{Event, Greeter, Sink, Transport, Unreachable};
 use rusqlite::Connection;
 
 /// A standby tries for the lock so often.
@@ -35,6 +35,8 @@ pub(super) struct Served {
     opened_before: bool,
     /// This relay has seen its row: if that is gone, somebody removed the subscription.
     seen: bool,
+    /// The destination said that it will not come back, and how: to be paused by the next cycle.
+    pub(super) gone: Option<String>,
 }
 
 /// What a cycle will decide about.
@@ -87,7 +89,19 @@ impl Served {
         let topics = subscription.chosen_topics(transport.topics());
         let phase = Phase::Standby { again: TickMs::MIN };
         let (lock, ahead, greeting, opened_before, seen) = (None, None, 0, false, false);
-        Self { subscription, transport, topics, lock, phase, ahead, greeting, opened_before, seen }
+        let gone = None;
+        Self {
+            subscription,
+            transport,
+            topics,
+            lock,
+            phase,
+            ahead,
+            greeting,
+            opened_before,
+            seen,
+            gone,
+        }
     }
 
     /// Moves on as far as it can without an answer.
@@ -278,11 +292,15 @@ impl Served {
             }
             Event::Closed { incarnation, request, unreachable } => {
                 if let Some(lane) = self.lane_of(incarnation) {
-                    if let Some(why) = &unreachable {
+                    if let Some(Unreachable { why, rest }) = &unreachable {
                         tracing::debug!(%why, "the destination could not be reached");
+                        lane.leave_alone(rest.unwrap_or_default(), now);
                     }
                     lane.closed(request, unreachable.map(|_| Trouble::Unreachable), now);
                 }
+            }
+            Event::Gone(incarnation, why) if self.lane_of(incarnation).is_some() => {
+                self.gone = Some(why);
             }
             Event::Fenced(incarnation) if self.lane_of(incarnation).is_some() => {
                 self.greet_again(now);
@@ -291,7 +309,7 @@ impl Served {
             Event::Rewound(incarnation, detail) if self.lane_of(incarnation).is_some() => {
                 self.halt(rewound(&self.subscription.name, &detail));
             }
-            Event::Fenced(_) | Event::Rewound(..) => {}
+            Event::Fenced(_) | Event::Rewound(..) | Event::Gone(..) => {}
         }
     }
 
@@ -359,6 +377,17 @@ impl Served {
         self.phase = Phase::Halted(error);
     }
 
+    /// A cycle wrote that it is paused: what memory knows of it is dropped.
+    pub(super) fn paused(&mut self, why: &str) {
+        tracing::error!(
+            messaging.system = "surehand",
+            messaging.destination.subscription.name = %self.subscription.name,
+            why,
+            "the destination is gone for good: the subscription is paused until somebody resumes it"
+        );
+        self.reopen();
+    }
+
     /// Somebody committed: there may be more to read, or a person may have resumed it.
     pub(super) fn look_again(&mut self) {
         match &mut self.phase {
@@ -370,6 +399,7 @@ impl Served {
 
     /// Drops what memory knows, and reads again.
     pub(super) fn reopen(&mut self) {
+        self.gone = None;
         if matches!(self.phase, Phase::Greeting { .. } | Phase::Running { .. }) {
             self.phase = Phase::Closed;
         }

@@ -11,7 +11,7 @@ mod settler;
 pub use crate::handoff::{Applied, Hello, Outcome, Request, Ticket, Welcome};
 pub use function::{Function, function};
 pub use local::Local;
-pub(crate) use settler::{Answer, Event, Sink};
+pub(crate) use settler::{Answer, Event, Sink, Unreachable};
 pub use settler::{Greeter, Settler};
 
 /// The way to the other side.

@@ -5,6 +5,7 @@ use crate::id::Incarnation;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
 /// Where answers go: the relay's queue.
 pub(crate) type Sink = Arc<dyn Fn(Event) + Send + Sync>;
@@ -23,10 +24,20 @@ pub(crate) enum Event {
     Closed {
         incarnation: Incarnation,
         request: u64,
-        unreachable: Option<String>,
+        unreachable: Option<Unreachable>,
     },
+    /// The destination is gone for good, and why that is believed.
+    Gone(Incarnation, String),
     Fenced(Incarnation),
     Rewound(Incarnation, String),
+}
+
+/// Nobody is there.
+#[derive(Debug)]
+pub(crate) struct Unreachable {
+    pub(crate) why: String,
+    /// How long the destination asked to be left alone.
+    pub(crate) rest: Option<Duration>,
 }
 
 /// What became of one attempt.
@@ -117,7 +128,20 @@ impl Settler {
 
     /// Nobody is there: the subscription backs off, and no message is blamed.
     pub fn unreachable(&self, why: impl Into<String>) {
-        self.close(Some(why.into()));
+        self.close(Some(Unreachable { why: why.into(), rest: None }));
+    }
+
+    /// The same, and the destination asked to be left alone for so long: an hour at the most, after
+    /// which it is tried with one message.
+    pub fn unreachable_for(&self, why: impl Into<String>, rest: Duration) {
+        self.close(Some(Unreachable { why: why.into(), rest: Some(rest) }));
+    }
+
+    /// The destination is gone, and says that it will not come back. The subscription is paused
+    /// until a person [resumes](crate::Operator::resume) it; no message is blamed, and none lost.
+    pub fn gone(&self, why: impl Into<String>) {
+        self.0.answered();
+        (self.0.sink)(Event::Gone(self.0.incarnation, why.into()));
     }
 
     /// The other side listens to another incarnation.
@@ -133,7 +157,7 @@ impl Settler {
         (self.0.sink)(Event::Rewound(self.0.incarnation, detail.into()));
     }
 
-    fn close(&self, unreachable: Option<String>) {
+    fn close(&self, unreachable: Option<Unreachable>) {
         self.0.answered();
         let Open { incarnation, request, .. } = *self.0;
         (self.0.sink)(Event::Closed { incarnation, request, unreachable });

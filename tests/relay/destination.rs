@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use surehand::transport::{Outcome, Request, Settler};
-use surehand::{Subscription, Transport};
+use surehand::{Subscription, SubscriptionState, Transport};
 
 const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -154,5 +154,48 @@ fn a_destination_that_answered_a_moment_ago_and_then_knows_nothing_blames_nobody
     shop.until(|stats| stats.outages >= 6);
     assert!(requests.load(Ordering::SeqCst) >= 7);
     no_message_is_blamed(&shop);
+    relay.stop();
+}
+
+/// For longer than its failures alone would ask for, and although what was sent before is answered
+/// in the meantime. The next relay waits as long as it would for any outage, and then asks anew.
+#[test]
+fn a_destination_that_asks_to_be_left_alone_is() {
+    let mut shop = Shop::open();
+    shop.put((0..2).map(plain));
+    let (script, mut mail) = scripted();
+    let relay = shop.serve(main_line().batch(1), script);
+    let (first, second) = (mail.next(), mail.next());
+    first.settler.unreachable_for("come back later", 30 * MINUTE);
+    shop.until(|stats| stats.outages == 1);
+    second.ack();
+    shop.until(|stats| stats.delivered == 1);
+    shop.clock.pass(10 * MINUTE);
+    assert!(mail.next_within(A_WHILE).is_none(), "it asked for half an hour");
+    relay.stop();
+    let (script, mut mail) = scripted();
+    let relay = shop.serve(main_line(), script);
+    assert!(mail.next_within(A_WHILE).is_none(), "the next relay leaves it alone as well");
+    shop.clock.pass(MINUTE);
+    mail.next().ack();
+    shop.until(|stats| stats.settled_to == 2 && stats.dead == 0);
+    relay.stop();
+}
+
+#[test]
+fn a_destination_that_is_gone_pauses_its_subscription() {
+    let mut shop = Shop::open();
+    shop.put((0..3).map(plain));
+    let (script, mut mail) = scripted();
+    let relay = shop.serve(main_line().batch(1), script);
+    let letters = mail.take_next(3);
+    letters[1].settler.gone("410 Gone");
+    let stats = shop.until(|stats| stats.state == SubscriptionState::Paused);
+    assert_eq!((stats.settled_to, stats.dead), (0, 0));
+    no_message_is_blamed(&shop);
+    assert!(mail.next_within(A_WHILE).is_none(), "nothing is sent there");
+    shop.operator().resume("main").unwrap();
+    mail.acknowledge(3);
+    shop.until(|stats| stats.settled_to == 3);
     relay.stop();
 }

@@ -9,6 +9,7 @@ use crate::limits::ERROR_BYTES;
 use crate::store::delivery::{Change, Standing};
 use crate::transport::{Answer, Outcome};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// So many deadlines of answered messages are not worth looking for.
 const IDLE_DEADLINES: usize = 1_024;
@@ -80,6 +81,14 @@ impl Lane {
             Some(trouble) => self.outage(&open, trouble, now),
             None if open.is_empty() => {}
             None => self.out_of_time(open, now),
+        }
+    }
+
+    /// The destination asked to be left alone for so long.
+    pub(crate) fn leave_alone(&mut self, rest: Duration, now: Moment) {
+        if !rest.is_zero() {
+            self.destination.rest_for(crate::clock::millis(rest), now);
+            self.settle_soon(now);
         }
     }
 

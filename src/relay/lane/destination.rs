@@ -11,6 +11,8 @@ use crate::store::subscription::Outage;
 /// The wait after the first, second, ... failure in a row, in milliseconds.
 const FIRST_WAIT_MS: i64 = 50;
 const LONGEST_WAIT_MS: i64 = 30_000;
+/// The longest that a destination is left alone because it asks for it: an hour.
+const LONGEST_REST_MS: i64 = 3_600_000;
 
 /// What went wrong with the destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +29,9 @@ pub(super) struct Destination {
     failures: u32,
     until: TickMs,
     until_wall_ms: i64,
+    /// Asked to be left alone until then, whatever answers come to what was sent before.
+    rests_until: TickMs,
+    rests_until_wall_ms: i64,
     /// The last thing we heard was trouble: one message at a time.
     probing: bool,
     /// Went alone during this outage and got no answer.
@@ -44,6 +49,8 @@ impl Destination {
             failures: row.failures,
             until: now.tick + wait,
             until_wall_ms: row.until_ms,
+            rests_until: now.tick,
+            rests_until_wall_ms: 0,
             probing: row.failures > 0,
             silent: Vec::new(),
             heard: 0,
@@ -69,12 +76,24 @@ impl Destination {
         }
     }
 
+    /// The destination asked to be left alone for so long.
+    pub(super) fn rest_for(&mut self, rest_ms: i64, now: Moment) {
+        let rest_ms = rest_ms.min(LONGEST_REST_MS);
+        if now.tick + rest_ms > self.rests_until {
+            self.rests_until = now.tick + rest_ms;
+            self.rests_until_wall_ms = now.wall_ms + rest_ms;
+        }
+    }
+
     /// An answer came. Says who was silent alone while the destination lived.
     pub(super) fn answered(&mut self, newest: u64, now: Moment) -> Vec<Seq> {
         self.heard = newest;
         self.failures = 0;
         self.until = now.tick;
         self.until_wall_ms = 0;
+        if now.tick >= self.rests_until {
+            self.rests_until_wall_ms = 0;
+        }
         self.probing = false;
         std::mem::take(&mut self.silent)
     }
@@ -90,11 +109,11 @@ impl Destination {
     }
 
     pub(super) fn is_available(&self, now: Moment) -> bool {
-        now.tick >= self.until
+        now.tick >= self.until()
     }
 
     pub(super) fn until(&self) -> TickMs {
-        self.until
+        self.until.max(self.rests_until)
     }
 
     pub(super) fn is_probing(&self) -> bool {
@@ -112,7 +131,8 @@ impl Destination {
     }
 
     pub(super) fn outage(&self) -> Outage {
-        Outage { failures: self.failures, until_ms: self.until_wall_ms }
+        let until_ms = self.until_wall_ms.max(self.rests_until_wall_ms);
+        Outage { failures: self.failures, until_ms }
     }
 }
 
@@ -126,6 +146,8 @@ impl Destination {
         request: impl Fn(u64) -> u64,
     ) {
         self.until = instant(self.until);
+        self.rests_until = instant(self.rests_until);
+        self.rests_until_wall_ms = instant(self.rests_until_wall_ms);
         self.until_wall_ms = instant(self.until_wall_ms);
         // Only the first failure and those after it are told apart, but for the length of a wait.
         self.failures = self.failures.min(2);

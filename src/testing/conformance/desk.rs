@@ -190,7 +190,7 @@ impl Ear {
             }
             Event::Welcome { welcome, .. } => self.note(What::Welcome(welcome)),
             Event::Confirmed(..) => self.note(What::Confirmed),
-            Event::Closed { .. } => self.note(What::Closed),
+            Event::Closed { .. } | Event::Gone(..) => self.note(What::Closed),
             Event::Fenced(_) => self.note(What::Fenced),
             Event::Rewound(..) => self.note(What::Rewound),
         }

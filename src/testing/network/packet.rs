@@ -2,7 +2,7 @@
 
 use crate::handoff::{Hello, Outcome, Request, Ticket, Welcome};
 use crate::id::SubscriptionId;
-use crate::transport::{Answer, Event, Greeter, Settler};
+use crate::transport::{Answer, Event, Greeter, Settler, Unreachable};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -116,9 +116,10 @@ impl Packet {
                 Event::Confirmed(..) => packets.push(Self::Confirmed(asked.clone())),
                 Event::Fenced(_) => packets.push(Self::Fenced(asked.clone())),
                 Event::Rewound(_, detail) => packets.push(Self::Rewound(detail, asked.clone())),
-                Event::Closed { unreachable: Some(why), .. } => {
+                Event::Closed { unreachable: Some(Unreachable { why, .. }), .. } => {
                     packets.push(Self::Unreachable(why, asked.clone()));
                 }
+                Event::Gone(_, why) => packets.push(Self::Unreachable(why, asked.clone())),
                 // It has no more to say.
                 Event::Closed { unreachable: None, .. } | Event::Welcome { .. } => {}
             }
