@@ -2,3 +2,32 @@
 //!
 //! Messages travel as CloudEvents 1.0, signed as Standard Webhooks 1.0 asks; a refusal is a problem
 //! document (RFC 9457). Nothing here does any input or output. `docs/http.md` is the wire.
+
+pub(crate) mod answers;
+pub(crate) mod binary;
+pub(crate) mod control;
+pub(crate) mod event;
+pub(crate) mod media;
+pub(crate) mod place;
+pub(crate) mod problem;
+pub mod signature;
+pub(crate) mod structured;
+pub(crate) mod text;
+
+pub use signature::{Secret, Signer, SigningKey, Verifier, VerifyingKey};
+
+/// Why a request or an answer cannot be read, in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable(pub(crate) String);
+
+impl Unreadable {
+    pub(crate) fn because(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
+impl std::fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -247,6 +247,7 @@ impl Scope {
             batch_bytes: 1024,
             window: self.window,
             window_bytes: 1024,
+            capacity: usize::MAX,
             max_exceptions: self.max_exceptions,
             remembers: true,
         }

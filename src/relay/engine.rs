@@ -305,7 +305,8 @@ impl Engine {
     /// How long the subscription that waits longest waits for an answer.
     #[cfg(feature = "testing")]
     pub(super) fn patience_ms(&self) -> i64 {
-        let patience = |served: &Served| served.subscription.settings(true).ack_timeout_ms;
+        let patience =
+            |served: &Served| served.subscription.settings(&*served.transport).ack_timeout_ms;
         self.served.iter().map(patience).max().unwrap_or(0)
     }
 

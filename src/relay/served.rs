@@ -226,7 +226,7 @@ impl Served {
         after_crash: bool,
         now: Moment,
     ) -> Result<Phase> {
-        let settings = self.subscription.settings(self.transport.remembers());
+        let settings = self.subscription.settings(&*self.transport);
         let exceptions = delivery::all(connection, row.number)?;
         let skips = delivery::unconfirmed_skips(connection, row.number)?;
         let lane = Box::new(Lane::open(settings, row, exceptions, skips, after_crash, now));

@@ -15,6 +15,8 @@ pub(crate) struct Settings {
     /// Messages and bytes of payload between the position and the end of what was read.
     pub(crate) window: usize,
     pub(crate) window_bytes: usize,
+    /// Messages that may be under way, if the window has room for more.
+    pub(crate) capacity: usize,
     pub(crate) max_exceptions: usize,
     /// The transport ends in an inbox, which checks `after` and merges statements.
     pub(crate) remembers: bool,

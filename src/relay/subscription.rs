@@ -4,6 +4,7 @@ use super::settings::Settings;
 use crate::clock::millis;
 use crate::retry::RetryPolicy;
 use crate::topics::Topics;
+use crate::transport::Transport;
 use std::time::Duration;
 
 /// Where a new subscription begins.
@@ -108,7 +109,7 @@ impl Subscription {
         Topics::new(self.topics.clone().unwrap_or(offered))
     }
 
-    pub(super) fn settings(&self, remembers: bool) -> Settings {
+    pub(super) fn settings(&self, transport: &dyn Transport) -> Settings {
         const MEBIBYTE: usize = 1024 * 1024;
         Settings {
             name: self.name.clone(),
@@ -118,8 +119,9 @@ impl Subscription {
             batch_bytes: MEBIBYTE,
             window: self.window,
             window_bytes: 8 * MEBIBYTE,
+            capacity: transport.capacity().max(1),
             max_exceptions: self.max_exceptions,
-            remembers,
+            remembers: transport.remembers(),
         }
     }
 }

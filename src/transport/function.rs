@@ -40,9 +40,13 @@ where
     Function {
         call: Arc::new(move |envelope| Box::pin(call(envelope))),
         runtime: Handle::current(),
-        permits: Arc::new(Semaphore::new(64)),
+        calls: CALLS,
+        permits: Arc::new(Semaphore::new(CALLS)),
     }
 }
+
+/// How many calls run at the same time unless told otherwise.
+const CALLS: usize = 64;
 
 type Pending = std::pin::Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 type Call = dyn Fn(Envelope) -> Pending + Send + Sync;
@@ -53,13 +57,15 @@ type Call = dyn Fn(Envelope) -> Pending + Send + Sync;
 pub struct Function {
     call: Arc<Call>,
     runtime: Handle,
+    calls: usize,
     permits: Arc<Semaphore>,
 }
 
 impl Function {
     /// How many calls run at the same time, at the most.
     pub fn concurrency(mut self, calls: usize) -> Self {
-        self.permits = Arc::new(Semaphore::new(calls.max(1)));
+        self.calls = calls.max(1);
+        self.permits = Arc::new(Semaphore::new(self.calls));
         self
     }
 
@@ -104,6 +110,11 @@ impl Transport for Function {
         for line in lines {
             self.runtime.spawn(self.clone().hand_over(line, settler.clone()));
         }
+    }
+
+    /// Some wait for a call to end, so that none is idle while the relay fetches more.
+    fn capacity(&self) -> usize {
+        self.calls.saturating_mul(4)
     }
 }
 

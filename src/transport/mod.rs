@@ -79,6 +79,12 @@ pub trait Transport: Send + Sync + 'static {
     fn topics(&self) -> Vec<String> {
         vec![">".into()]
     }
+
+    /// How many messages are worth handing over before one is answered: more would wait inside, past
+    /// the time in which an answer is expected. The subscription's window is the other bound.
+    fn capacity(&self) -> usize {
+        usize::MAX
+    }
 }
 
 impl<T: Transport + ?Sized> Transport for std::sync::Arc<T> {
@@ -96,5 +102,9 @@ impl<T: Transport + ?Sized> Transport for std::sync::Arc<T> {
 
     fn topics(&self) -> Vec<String> {
         (**self).topics()
+    }
+
+    fn capacity(&self) -> usize {
+        (**self).capacity()
     }
 }

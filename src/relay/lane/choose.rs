@@ -60,7 +60,8 @@ impl Lane {
         if self.flying_bytes >= self.settings.window_bytes {
             return 0;
         }
-        self.settings.batch.min(self.settings.window.saturating_sub(self.flying))
+        let most = self.settings.window.min(self.settings.capacity);
+        self.settings.batch.min(most.saturating_sub(self.flying))
     }
 
     pub(super) fn may_send(&self, now: Moment) -> bool {

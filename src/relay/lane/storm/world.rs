@@ -95,6 +95,7 @@ impl World {
             batch_bytes: pick(&[1, 30, 1_000]),
             window: pick(&[1, 2, 4, 16]),
             window_bytes: pick(&[1, 30, 100, 10_000]),
+            capacity: pick(&[1, 3, usize::MAX]),
             max_exceptions: pick(&[1, 2, 5, 100]),
             remembers: pick(&[0, 1]) == 1,
         };

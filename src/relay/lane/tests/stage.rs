@@ -75,6 +75,7 @@ impl Served {
             batch_bytes: 1024,
             window: 8,
             window_bytes: 1024,
+            capacity: usize::MAX,
             max_exceptions: 8,
             remembers: true,
         };
