@@ -71,6 +71,9 @@ pub enum ErrorKind {
     /// The worker behind this handle has stopped, or the closure it ran panicked. What was handed
     /// in was not written.
     Stopped,
+    /// The URL of an endpoint is none, or asks for what has to be allowed by name; or TLS cannot be
+    /// set up.
+    InvalidEndpoint,
     /// SQLite refused for another reason; the source says which.
     Sqlite,
 }

@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::id::{Incarnation, MessageId, Seq, StoreId, SubscriptionId};
 use crate::message::Envelope;
 use crate::watermark::Ranges;
+use std::collections::HashMap;
 
 /// A relay has opened a subscription and asks to be the one that is listened to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,20 @@ pub struct Request {
     pub settled: Ranges,
     /// The messages, in order of their places. May be empty: then only the statement counts.
     pub envelopes: Vec<Envelope>,
+}
+
+/// Messages by key, each with those that have to come after it; one without a key stands alone.
+pub(crate) fn lines(envelopes: Vec<Envelope>) -> Vec<Vec<Envelope>> {
+    let mut keyed: HashMap<String, Vec<Envelope>> = HashMap::new();
+    let mut lines = Vec::new();
+    for envelope in envelopes {
+        match envelope.key() {
+            Some(key) => keyed.entry(key.to_string()).or_default().push(envelope),
+            None => lines.push(vec![envelope]),
+        }
+    }
+    lines.extend(keyed.into_values());
+    lines
 }
 
 /// Which attempt at which message an answer is about.

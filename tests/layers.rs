@@ -52,6 +52,7 @@ const RULES: &[(&str, &[&[&str]])] = &[
     ("transport", &[L0, L1]),
     ("transport/settler", &[L0, L1, &["transport"]]),
     ("transport/function", &[L0, L1, &["transport"]]),
+    ("transport/http", &[L0, L1, &["http", "transport"]]),
     ("transport/local", &[L0, L1, &["transport", "inbox"]]),
     ("http", &[L0, L1]),
     ("relay", &[L0, L1, &["store", "transport"]]),

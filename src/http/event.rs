@@ -101,7 +101,6 @@ impl<'a> Event<'a> {
             event.set("time", time.to_string());
         }
         event.set(SEQUENCE, format!("{:019}", envelope.seq()));
-        event.set(ATTEMPT, envelope.attempt().to_string());
         event
     }
 

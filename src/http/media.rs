@@ -13,6 +13,12 @@ pub(crate) const PROBLEM: &str = "application/problem+json";
 /// What a handler answered.
 pub(crate) const JSON: &str = "application/json";
 
+/// The field in which an inbox says which revision took effect, `-` if that is not known any more:
+/// the mark of its answers.
+pub(crate) const REVISION: &str = "surehand-revision";
+/// The field that says that the effect is from an earlier attempt.
+pub(crate) const DUPLICATE: &str = "surehand-duplicate";
+
 /// The type without its parameters, in small letters.
 pub(crate) fn essence(media_type: &str) -> String {
     media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()

@@ -24,6 +24,7 @@ pub(crate) fn state(event: &mut Event<'_>, hello: &Hello, envelope: &Envelope) {
     event.set(NONCE, hello.incarnation.nonce.to_string());
     event.set(REVISION, envelope.revision().to_string());
     event.set(AFTER, envelope.after().to_string());
+    event.set(ATTEMPT, envelope.attempt().to_string());
     event.set(FINGERPRINT, envelope.fingerprint().0.to_string());
 }
 

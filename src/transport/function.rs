@@ -2,8 +2,8 @@
 
 use super::{Outcome, Request, Settler, Transport};
 use crate::failure::Failure;
+use crate::handoff::lines;
 use crate::message::Envelope;
-use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -98,16 +98,7 @@ impl Function {
 
 impl Transport for Function {
     fn deliver(&self, request: Request, settler: Settler) {
-        let mut keyed: HashMap<String, Vec<Envelope>> = HashMap::new();
-        let mut lines = Vec::new();
-        for envelope in request.envelopes {
-            match envelope.key() {
-                Some(key) => keyed.entry(key.to_string()).or_default().push(envelope),
-                None => lines.push(vec![envelope]),
-            }
-        }
-        lines.extend(keyed.into_values());
-        for line in lines {
+        for line in lines(request.envelopes) {
             self.runtime.spawn(self.clone().hand_over(line, settler.clone()));
         }
     }

@@ -5,11 +5,17 @@
 //! is delivered again.
 
 pub mod function;
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub mod http;
 pub(crate) mod local;
 mod settler;
 
 pub use crate::handoff::{Applied, Hello, Outcome, Request, Ticket, Welcome};
 pub use function::{Function, function};
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub use http::{Http, HttpBuilder};
 pub use local::Local;
 pub(crate) use settler::{Answer, Event, Sink, Unreachable};
 pub use settler::{Greeter, Settler};
