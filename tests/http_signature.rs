@@ -15,6 +15,7 @@ const BODY: &[u8] = br#"{"email":"test@example.com","username":"test_user"}"#;
 const OLD: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 const NEW: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const SIGNING: &str = "whsk_VEVTVFNJR05JTkdLRVlET05PVFVTRVRISVNGT1JBTlk=";
+const OTHER_SIGNING: &str = "whsk_V0VCSE9PS0FTWU1NRVRSSUNURVNUUFJJVkFURUtFWTE=";
 
 fn secret(text: &str) -> Secret {
     text.parse().unwrap()
@@ -186,9 +187,23 @@ fn a_sender_may_move_from_a_secret_to_a_pair() {
     ] {
         assert_eq!(verify(&verifier, &signatures), Ok(()));
     }
-    let other: SigningKey = "V0VCSE9PS0FTWU1NRVRSSUNURVNUUFJJVkFURUtFWTE=".parse().unwrap();
-    let signatures = Signer::new(other).sign(ID, AT, BODY);
-    assert_eq!(verify(&Verifier::new(public()), &signatures), Err(Refused::Wrong));
+}
+
+#[test]
+fn a_change_of_pairs_is_seen_by_neither_side() {
+    let (old, new) = (signing_key(), OTHER_SIGNING.parse::<SigningKey>().unwrap());
+    let (old_known, new_known) = (old.verifying_key(), new.verifying_key());
+    let signatures = Signer::new(new).and(old).sign(ID, AT, BODY);
+    let (old, new) = (Verifier::new(old_known.clone()), Verifier::new(new_known.clone()));
+    let both = Verifier::new(old_known).and(new_known);
+    for verifier in [&old, &new, &both] {
+        assert_eq!(verify(verifier, &signatures), Ok(()));
+    }
+    let (by_new, by_old) = signatures.split_once(' ').unwrap();
+    assert_eq!(verify(&both, by_old), Ok(()));
+    assert_eq!(verify(&both, by_new), Ok(()));
+    assert_eq!(verify(&old, by_new), Err(Refused::Wrong));
+    assert_eq!(verify(&new, by_old), Err(Refused::Wrong));
 }
 
 #[test]

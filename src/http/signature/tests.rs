@@ -237,6 +237,7 @@ fn no_time_overflows() {
     };
     let (short, long) = (Duration::from_secs(300), Duration::MAX);
     assert_eq!(verify(short, i64::MAX, i64::MIN), Err(Refused::TooNew));
+    assert_eq!(verify(short, 5, i64::MIN), Err(Refused::TooNew));
     assert_eq!(verify(short, 0, i64::MAX), Err(Refused::TooOld));
     assert_eq!(verify(long, i64::MAX, i64::MIN), Ok(()));
     assert_eq!(verify(long, 0, i64::MAX), Ok(()));
