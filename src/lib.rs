@@ -52,6 +52,8 @@ mod message;
 mod model;
 pub mod operator;
 mod outbox;
+#[cfg(feature = "http-server")]
+mod receiver;
 mod relay;
 mod retry;
 mod store;
@@ -72,6 +74,9 @@ pub use inbox::{Effect, Inbox, Payload, Processed, SenderStats, SourceStats};
 pub use message::{Envelope, Json, Message};
 pub use operator::Operator;
 pub use outbox::{AsyncOutbox, Outbox};
+#[cfg(feature = "http-server")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http-server")))]
+pub use receiver::Receiver;
 pub use relay::{Relay, Start, Subscription};
 pub use retry::RetryPolicy;
 pub use store::open::Durability;

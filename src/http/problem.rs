@@ -135,6 +135,8 @@ impl Problem {
     }
 
     /// The refusal that an outcome is; none if it is an effect.
+    ///
+    /// The other way round is [`outcome`](Self::outcome).
     pub(crate) fn of(outcome: &Outcome) -> Option<Self> {
         Some(match outcome {
             Outcome::Applied(_) => return None,

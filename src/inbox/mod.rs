@@ -23,6 +23,7 @@ pub use effect::Effect;
 pub use handlers::Payload;
 pub(crate) use handlers::{Prepared, Preparers};
 pub use process::Processed;
+pub(crate) use receive::Received;
 pub use stats::{SenderStats, SourceStats};
 
 use crate::database::Database;

@@ -16,6 +16,17 @@ use crate::store::inbox::{self as rows, AdmittedRow, SenderRow, Verdicts};
 use crate::store::transaction;
 use std::time::Duration;
 
+/// A message of a sender without positions, with what it says of itself.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) sender: String,
+    /// How long ids of this sender are kept.
+    pub(crate) horizon: Duration,
+    pub(crate) id: MessageId,
+    pub(crate) created_at_ms: i64,
+    pub(crate) message: Message,
+}
+
 /// The decision about a message without a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
@@ -79,6 +90,11 @@ impl Inbox {
         created_at_ms: i64,
         message: Message,
     ) -> Result<Outcome> {
+        self.receive_it(Received { sender: sender.into(), horizon, id, created_at_ms, message })
+    }
+
+    pub(crate) fn receive_it(&mut self, received: Received) -> Result<Outcome> {
+        let Received { sender, horizon, id, created_at_ms, message } = received;
         let headers = message.headers_json();
         message.check(headers.as_deref())?;
         let parts = Parts {
@@ -96,7 +112,7 @@ impl Inbox {
         let open = self.open.as_ref().expect("opened just now");
         self.check_file()?;
         transaction::begin(&open.connection)?;
-        let outcome = self.take_in(open, sender, horizon, &envelope);
+        let outcome = self.take_in(open, &sender, horizon, &envelope);
         let committed = match outcome {
             Ok(Some(outcome)) => {
                 let committed = open.gate.commit_or_blame(&open.connection);

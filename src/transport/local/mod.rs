@@ -1,15 +1,21 @@
 //! Straight into an inbox in the same process: two SQLite files, or one.
 
-use super::{Greeter, Hello, Outcome, Request, Settler, Ticket, Transport};
+mod together;
+
+use super::{Greeter, Hello, Outcome, Request, Settler, Transport};
+use crate::error::Result;
 use crate::failure::Failure;
 use crate::id::Seq;
-use crate::inbox::{Inbox, Prepared, Preparers, Processed};
+use crate::inbox::{Inbox, Prepared, Preparers, Received};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc as queue};
+use tokio::sync::{Semaphore, mpsc as queue, oneshot};
 use tokio::task::JoinError;
+
+#[cfg(feature = "testing")]
+pub(crate) use together::deliver;
 
 /// How many `prepare` steps run at the same time.
 const PREPARING: usize = 32;
@@ -42,7 +48,16 @@ pub struct Local {
 #[derive(Debug)]
 enum Job {
     Hello(Hello, Greeter),
-    Deliver(Request, HashMap<Seq, Result<Prepared, Failure>>, Settler),
+    Deliver(Delivery),
+    #[cfg_attr(not(feature = "http-server"), allow(dead_code))]
+    Receive(Received, oneshot::Sender<Result<Outcome>>),
+}
+
+#[derive(Debug)]
+struct Delivery {
+    request: Request,
+    prepared: HashMap<Seq, Result<Prepared, Failure>>,
+    settler: Settler,
 }
 
 impl Local {
@@ -64,6 +79,15 @@ impl Local {
         Self { topics, jobs: Some(jobs), preparing, thread: Mutex::new(Some(thread)) }
     }
 
+    /// Hands in a message of a sender without an outbox; its outcome is nothing when the inbox is
+    /// gone.
+    #[cfg(feature = "http-server")]
+    pub(crate) async fn receive(&self, received: Received) -> Option<Result<Outcome>> {
+        let (sender, outcome) = oneshot::channel();
+        self.submit(Job::Receive(received, sender));
+        outcome.await.ok()
+    }
+
     fn submit(&self, job: Job) {
         if let Some(jobs) = &self.jobs {
             // A thread that is gone drops the job, and the settler in it says that nobody knows.
@@ -76,7 +100,10 @@ impl Transport for Local {
     fn deliver(&self, request: Request, settler: Settler) {
         match &self.preparing {
             Some(preparing) => drop(preparing.send((request, settler))),
-            None => self.submit(Job::Deliver(request, HashMap::new(), settler)),
+            None => {
+                let prepared = HashMap::new();
+                self.submit(Job::Deliver(Delivery { request, prepared, settler }));
+            }
         }
     }
 
@@ -109,39 +136,22 @@ impl Drop for Local {
 }
 
 fn serve(mut inbox: Inbox, jobs: &mpsc::Receiver<Job>) {
-    while let Ok(job) = jobs.recv() {
+    let mut next = None;
+    while let Some(job) = next.take().or_else(|| jobs.recv().ok()) {
         match job {
             Job::Hello(hello, greeter) => match inbox.hello(&hello) {
                 Ok(welcome) => greeter.welcome(welcome),
                 Err(error) => tracing::warn!(%error, "the inbox could not answer a hello"),
             },
-            Job::Deliver(request, prepared, settler) => {
-                deliver(&mut inbox, &request, &prepared, &settler);
+            Job::Deliver(delivery) => {
+                let (together, after) = together::gather(delivery, jobs);
+                together::deliver_all(&mut inbox, together);
+                next = after;
             }
-        }
-    }
-}
-
-/// Applies a request, and answers it.
-pub(crate) fn deliver(
-    inbox: &mut Inbox,
-    request: &Request,
-    prepared: &HashMap<Seq, Result<Prepared, Failure>>,
-    settler: &Settler,
-) {
-    let mut answers: Vec<(Ticket, Outcome)> = Vec::with_capacity(request.envelopes.len());
-    let processed = inbox.process_prepared(request, prepared, &mut |ticket, outcome| {
-        answers.push((ticket, outcome));
-    });
-    settler.settle_all(answers);
-    match processed {
-        Ok(Processed::All) if request.settled.is_empty() => {}
-        Ok(Processed::All) => settler.confirm(),
-        Ok(Processed::Fenced) => settler.fenced(),
-        Ok(Processed::Rewound(detail)) => settler.rewound(detail),
-        Err(error) => {
-            tracing::warn!(%error, "the inbox could not apply a request");
-            settler.unreachable(error.to_string());
+            Job::Receive(received, outcome) => {
+                // Nobody may be there any more to hear it.
+                let _ = outcome.send(inbox.receive_it(received));
+            }
         }
     }
 }
@@ -177,7 +187,7 @@ fn start_preparing(
                 };
                 prepared.insert(seq, result);
             }
-            if jobs.send(Job::Deliver(request, prepared, settler)).is_err() {
+            if jobs.send(Job::Deliver(Delivery { request, prepared, settler })).is_err() {
                 return;
             }
         }

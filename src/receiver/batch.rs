@@ -1,0 +1,138 @@
+//! A batch: each event has its own answer, and one that is bad spoils no other.
+
+use super::answer;
+use super::dispatch::{foreign, in_progress, receive, unreadable};
+use super::gate::Gate;
+use super::heard;
+use super::underway::Pass;
+use crate::handoff::{Applied, Hello, Request, Ticket};
+use crate::http::place::Placed;
+use crate::http::problem::{Kind, Problem};
+use crate::http::{Unreadable, answers, place, structured};
+use crate::id::Seq;
+use crate::inbox::Received;
+use crate::message::Envelope;
+use crate::watermark::Ranges;
+use axum::response::Response;
+use serde_json::value::RawValue;
+
+/// What is said of one event, by its place in the array.
+struct Said {
+    id: String,
+    seq: Option<Seq>,
+    became: Result<Applied, Problem>,
+}
+
+/// Events of one opening of one subscription, on their way together.
+struct Group<'a> {
+    hello: Hello,
+    settled: Ranges,
+    envelopes: Vec<Envelope>,
+    /// Where the answer about each belongs.
+    places: Vec<(usize, Ticket)>,
+    passes: Vec<Pass<'a>>,
+}
+
+/// Applies what a batch holds.
+pub(super) async fn batch(gate: &Gate, document: &[u8]) -> Result<Response, Problem> {
+    let events = structured::split(document).map_err(unreadable)?;
+    let most = gate.limits.batch;
+    if events.len() > most {
+        let why = format!("a batch has at most {most} events, and this has {}", events.len());
+        return Err(Problem::new(Kind::TooLarge, why));
+    }
+    let mut said = Vec::with_capacity(events.len());
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for (index, raw) in events.into_iter().enumerate() {
+        let one = match read(gate, raw) {
+            Ok(Read::Placed(placed)) => join(gate, &mut groups, index, placed),
+            Ok(Read::Foreign(id, received)) => {
+                Said { id, seq: None, became: receive(gate, received).await }
+            }
+            Err(why) => nameless(index, raw, &why),
+        };
+        said.push(one);
+    }
+    let is_placed = !groups.is_empty();
+    let only = groups.len() == 1 && groups[0].places.len() == said.len();
+    for group in groups {
+        let refusal = apply(gate, group, &mut said).await;
+        if let Some(refusal) = refusal.filter(|_| only) {
+            return Err(refusal);
+        }
+    }
+    let all = said.iter().map(|one| (one.id.as_str(), one.seq, &one.became));
+    Ok(answer::itemised(answers::document(all), is_placed))
+}
+
+enum Read {
+    Placed(Box<Placed>),
+    Foreign(String, Received),
+}
+
+fn read(gate: &Gate, raw: &RawValue) -> Result<Read, Unreadable> {
+    let event = structured::read(raw.get().as_bytes())?;
+    if place::is_placed(&event) {
+        return Ok(Read::Placed(Box::new(place::read(event)?)));
+    }
+    let id = event.required("id")?.to_owned();
+    Ok(Read::Foreign(id, foreign(gate, event)?))
+}
+
+/// Puts a message with others of its relay; what became of it is filled in later.
+fn join<'a>(
+    gate: &'a Gate,
+    groups: &mut Vec<Group<'a>>,
+    index: usize,
+    placed: Box<Placed>,
+) -> Said {
+    let Placed { hello, settled, envelope } = *placed;
+    let ticket = envelope.ticket();
+    let at = groups.iter().position(|group| group.hello == hello).unwrap_or_else(|| {
+        let (settled, envelopes) = (Ranges::new(), Vec::new());
+        groups.push(Group { hello, settled, envelopes, places: Vec::new(), passes: Vec::new() });
+        groups.len() - 1
+    });
+    let group = &mut groups[at];
+    group.settled.union(&settled);
+    // The same one twice in one batch is answered twice, with the same.
+    let is_twice = group.places.iter().any(|(_, other)| *other == ticket);
+    let pass = gate.underway.enter(&hello.store.to_string(), ticket.id);
+    let became =
+        if pass.is_some() || is_twice { Ok(Applied::default()) } else { Err(in_progress()) };
+    if became.is_ok() {
+        group.passes.extend(pass);
+        group.places.push((index, ticket));
+        if !is_twice {
+            group.envelopes.push(envelope);
+        }
+    }
+    Said { id: ticket.id.to_string(), seq: Some(ticket.seq), became }
+}
+
+/// Applies a group, and fills in what became of each; returns why all of it was refused.
+async fn apply(gate: &Gate, group: Group<'_>, said: &mut [Said]) -> Option<Problem> {
+    let Group { hello, settled, mut envelopes, places, passes } = group;
+    envelopes.sort_by_key(Envelope::seq);
+    let request = Request {
+        store: hello.store,
+        subscription: hello.subscription,
+        incarnation: hello.incarnation,
+        settled,
+        envelopes,
+    };
+    let heard = heard::deliver(&gate.local, request).await;
+    for (index, ticket) in places {
+        said[index].became = heard.of_message(ticket);
+    }
+    drop(passes);
+    heard.refusal
+}
+
+/// The answer about an event that cannot be read: by its id, if it has one, and by where it stands.
+fn nameless(index: usize, raw: &RawValue, why: &Unreadable) -> Said {
+    let name: Option<structured::Name<'_>> = serde_json::from_str(raw.get()).ok();
+    let id = name.and_then(|name| name.id).unwrap_or_default().into_owned();
+    let detail = format!("event {} of the batch: {why}", index + 1);
+    Said { id, seq: None, became: Err(Problem::new(Kind::Unreadable, detail)) }
+}
