@@ -1,5 +1,5 @@
-//! What a relay says to an inbox that is no message: a hello, or what is settled. JSON, with numbers
-//! as strings where they do not fit into a double.
+//! What a relay says to an inbox that is no message: a hello, or what is settled. JSON, with
+//! numbers as strings where they do not fit into a double.
 
 use super::{Unreadable, place};
 use crate::handoff::{Hello, Welcome};

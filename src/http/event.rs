@@ -97,8 +97,8 @@ impl<'a> Event<'a> {
             Some(key) => event.set("subject", key),
             None => {}
         }
-        if let Ok(time) = jiff::Timestamp::from_millisecond(envelope.created_at_ms()) {
-            event.set("time", time.to_string());
+        if let Some(time) = time(envelope.created_at_ms()) {
+            event.set("time", time);
         }
         event.set(SEQUENCE, format!("{:019}", envelope.seq()));
         event
@@ -204,6 +204,12 @@ fn may_be_named(name: &str) -> bool {
 fn headers(envelope: &Envelope) -> BTreeMap<String, Value> {
     let json = envelope.parts.headers.as_deref();
     json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+}
+
+/// A time as RFC 3339 writes it: of four-digit years only.
+pub(crate) fn time(ms: i64) -> Option<String> {
+    let time = jiff::Timestamp::from_millisecond(ms).ok()?.to_string();
+    time.as_bytes().first().is_some_and(u8::is_ascii_digit).then_some(time)
 }
 
 /// Milliseconds since 1970 of an RFC 3339 time.

@@ -2,7 +2,7 @@
 //! its place there. Extension attributes, all of one event.
 
 use super::Unreadable;
-use super::event::{ATTEMPT, Event, SEQUENCE};
+use super::event::{self, ATTEMPT, Event, SEQUENCE};
 use crate::handoff::Hello;
 use crate::id::{Fingerprint, Incarnation, SubscriptionId};
 use crate::message::Envelope;
@@ -14,6 +14,8 @@ const NONCE: &str = "surehandnonce";
 const REVISION: &str = "surehandrevision";
 const AFTER: &str = "surehandafter";
 const FINGERPRINT: &str = "surehandfingerprint";
+/// Milliseconds since 1970, where `time` cannot hold them.
+const CREATED: &str = "surehandcreated";
 /// What is settled, as `1-17,19`: on the first event of a request.
 const SETTLED: &str = "surehandsettled";
 
@@ -26,6 +28,9 @@ pub(crate) fn state(event: &mut Event<'_>, hello: &Hello, envelope: &Envelope) {
     event.set(AFTER, envelope.after().to_string());
     event.set(ATTEMPT, envelope.attempt().to_string());
     event.set(FINGERPRINT, envelope.fingerprint().0.to_string());
+    if event::time(envelope.created_at_ms()).is_none() {
+        event.set(CREATED, envelope.created_at_ms().to_string());
+    }
 }
 
 /// Adds a statement of what is settled.
@@ -68,7 +73,10 @@ pub(crate) fn read(event: Event<'_>) -> Result<Placed, Unreadable> {
             fingerprint: Fingerprint(event.number(FINGERPRINT)?),
             attempt: event.number(ATTEMPT)?,
             after: event.number(AFTER)?,
-            created_at_ms: event.created_at_ms()?.unwrap_or_default(),
+            created_at_ms: match event.created_at_ms()? {
+                Some(time) => time,
+                None => event.number(CREATED)?,
+            },
             parts: event.into_parts()?,
         },
     })

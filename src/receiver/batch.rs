@@ -1,10 +1,9 @@
 //! A batch: each event has its own answer, and one that is bad spoils no other.
 
 use super::answer;
-use super::dispatch::{foreign, in_progress, receive, unreadable};
+use super::dispatch::{foreign, receive, unreadable};
 use super::gate::Gate;
 use super::heard;
-use super::underway::Pass;
 use crate::handoff::{Applied, Hello, Request, Ticket};
 use crate::http::place::Placed;
 use crate::http::problem::{Kind, Problem};
@@ -24,13 +23,12 @@ struct Said {
 }
 
 /// Events of one opening of one subscription, on their way together.
-struct Group<'a> {
+struct Group {
     hello: Hello,
     settled: Ranges,
     envelopes: Vec<Envelope>,
     /// Where the answer about each belongs.
     places: Vec<(usize, Ticket)>,
-    passes: Vec<Pass<'a>>,
 }
 
 /// Applies what a batch holds.
@@ -42,10 +40,10 @@ pub(super) async fn batch(gate: &Gate, document: &[u8]) -> Result<Response, Prob
         return Err(Problem::new(Kind::TooLarge, why));
     }
     let mut said = Vec::with_capacity(events.len());
-    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     for (index, raw) in events.into_iter().enumerate() {
         let one = match read(gate, raw) {
-            Ok(Read::Placed(placed)) => join(gate, &mut groups, index, placed),
+            Ok(Read::Placed(placed)) => join(&mut groups, index, *placed),
             Ok(Read::Foreign(id, received)) => {
                 Said { id, seq: None, became: receive(gate, received).await }
             }
@@ -80,39 +78,26 @@ fn read(gate: &Gate, raw: &RawValue) -> Result<Read, Unreadable> {
 }
 
 /// Puts a message with others of its relay; what became of it is filled in later.
-fn join<'a>(
-    gate: &'a Gate,
-    groups: &mut Vec<Group<'a>>,
-    index: usize,
-    placed: Box<Placed>,
-) -> Said {
-    let Placed { hello, settled, envelope } = *placed;
+fn join(groups: &mut Vec<Group>, index: usize, placed: Placed) -> Said {
+    let Placed { hello, settled, envelope } = placed;
     let ticket = envelope.ticket();
     let at = groups.iter().position(|group| group.hello == hello).unwrap_or_else(|| {
         let (settled, envelopes) = (Ranges::new(), Vec::new());
-        groups.push(Group { hello, settled, envelopes, places: Vec::new(), passes: Vec::new() });
+        groups.push(Group { hello, settled, envelopes, places: Vec::new() });
         groups.len() - 1
     });
     let group = &mut groups[at];
     group.settled.union(&settled);
-    // The same one twice in one batch is answered twice, with the same.
-    let is_twice = group.places.iter().any(|(_, other)| *other == ticket);
-    let pass = gate.underway.enter(&hello.store.to_string(), ticket.id);
-    let became =
-        if pass.is_some() || is_twice { Ok(Applied::default()) } else { Err(in_progress()) };
-    if became.is_ok() {
-        group.passes.extend(pass);
-        group.places.push((index, ticket));
-        if !is_twice {
-            group.envelopes.push(envelope);
-        }
-    }
+    // The same one twice in one batch is a duplicate of itself.
+    group.places.push((index, ticket));
+    group.envelopes.push(envelope);
+    let became = Err(heard::unavailable("it was not answered"));
     Said { id: ticket.id.to_string(), seq: Some(ticket.seq), became }
 }
 
 /// Applies a group, and fills in what became of each; returns why all of it was refused.
-async fn apply(gate: &Gate, group: Group<'_>, said: &mut [Said]) -> Option<Problem> {
-    let Group { hello, settled, mut envelopes, places, passes } = group;
+async fn apply(gate: &Gate, group: Group, said: &mut [Said]) -> Option<Problem> {
+    let Group { hello, settled, mut envelopes, places } = group;
     envelopes.sort_by_key(Envelope::seq);
     let request = Request {
         store: hello.store,
@@ -125,7 +110,6 @@ async fn apply(gate: &Gate, group: Group<'_>, said: &mut [Said]) -> Option<Probl
     for (index, ticket) in places {
         said[index].became = heard.of_message(ticket);
     }
-    drop(passes);
     heard.refusal
 }
 

@@ -104,7 +104,6 @@ async fn control(gate: &Gate, control: Control) -> Result<Response, Problem> {
 async fn deliver(gate: &Gate, placed: Placed) -> Result<Applied, Problem> {
     let Placed { hello, settled, envelope } = placed;
     let ticket = envelope.ticket();
-    let _pass = gate.underway.enter(&hello.store.to_string(), ticket.id).ok_or_else(in_progress)?;
     let request = Request {
         store: hello.store,
         subscription: hello.subscription,
@@ -182,7 +181,7 @@ pub(super) fn unreadable(why: Unreadable) -> Problem {
     Problem::new(Kind::Unreadable, why.0)
 }
 
-pub(super) fn in_progress() -> Problem {
+fn in_progress() -> Problem {
     let again = std::time::Duration::from_secs(1);
     Problem::new(Kind::InProgress, "another request with it is being worked on").after(again)
 }

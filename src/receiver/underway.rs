@@ -1,4 +1,5 @@
-//! Which messages are being worked on: a second request with one is told so instead of waiting.
+//! Which messages of foreign senders are being worked on: a second request with one is told so
+//! instead of waiting. A relay of ours waits for the true answer.
 
 use crate::id::MessageId;
 use std::collections::HashSet;

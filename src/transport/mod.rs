@@ -86,8 +86,8 @@ pub trait Transport: Send + Sync + 'static {
         vec![">".into()]
     }
 
-    /// How many messages are worth handing over before one is answered: more would wait inside, past
-    /// the time in which an answer is expected. The subscription's window is the other bound.
+    /// How many messages are worth handing over before one is answered: more would wait inside,
+    /// past the time in which an answer is expected. The subscription's window is the other bound.
     fn capacity(&self) -> usize {
         usize::MAX
     }

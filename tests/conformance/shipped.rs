@@ -44,6 +44,7 @@ fn a_function_keeps_its_promises() {
     report.assert();
     let no_inbox = "no inbox at its end";
     let skips = [
+        ("a request is applied in its order", no_inbox),
         ("a prepare step is its own message's", "nothing is prepared"),
         ("a duplicate is answered, and has no effect", "nobody remembers"),
         ("a statement is merged, and lets the consumer forget", no_inbox),

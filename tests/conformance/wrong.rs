@@ -15,7 +15,8 @@ const RETURNS: &str = "deliver and hello return at once";
 const EFFECTS: &str = "an answer follows its effect";
 const LATE: &str = "what is slow is answered late";
 const MANY: &str = "many requests are under way at once";
-const ORDER: &str = "messages arrive in order";
+const ORDER: &str = "messages of a key arrive in order";
+const REQUESTED: &str = "a request is applied in its order";
 const BEHIND: &str = "behind a failure its key waits";
 const RETRIED: &str = "a failure comes back with its text and delay";
 const PERMANENT: &str = "a failure for good comes back as one";
@@ -48,7 +49,7 @@ const INBOX: &[(courier::Fault, &[&str])] = &[
     (courier::Fault::MixesSettlers, &[TICKETS]),
     (courier::Fault::AnswersTwice, &[TICKETS]),
     (courier::Fault::SwapsOutcomes, &[EFFECTS, BEHIND, RETRIED, PERMANENT, PANIC, ALONE]),
-    (courier::Fault::Reverses, &[ORDER, BEHIND]),
+    (courier::Fault::Reverses, &[ORDER, REQUESTED, BEHIND]),
     (courier::Fault::ForgetsForGood, &[RETRIED, PERMANENT]),
     (courier::Fault::LosesTexts, &[RETRIED, PERMANENT, PANIC, VERDICTS]),
     (courier::Fault::KeepsStatements, &[STATEMENTS]),

@@ -47,7 +47,7 @@ impl HttpBuilder {
     fn new(url: String, signer: Option<Signer>) -> Self {
         Self {
             url,
-            form: Form { signer, to_inbox: false, structured: false, batch: None, gzip: false },
+            form: Form { signer, to_inbox: false, binary: false, batch: None, gzip: false },
             allows_plain_http: false,
             topics: vec![">".into()],
             connect_timeout: Duration::from_secs(5),
@@ -67,14 +67,15 @@ impl HttpBuilder {
         self
     }
 
-    /// One JSON document for each message (CloudEvents' structured mode), instead of attributes in
-    /// header fields and the payload as the body.
-    pub fn structured(mut self) -> Self {
-        self.form.structured = true;
+    /// Attributes in header fields and the payload as the body (CloudEvents' binary mode), instead
+    /// of one JSON document with both. A signature covers the body only: who is on the way may
+    /// change the attributes. A message whose content type fits into no field goes as JSON.
+    pub fn binary(mut self) -> Self {
+        self.form.binary = true;
         self
     }
 
-    /// Up to so many messages in one request, as an array of such documents. The answer names each
+    /// Up to so many messages in one request, as a JSON array of documents. The answer names each
     /// of them; a bare 2xx acknowledges all.
     pub fn batches(mut self, messages: usize) -> Self {
         self.form.batch = Some(messages.max(1));

@@ -27,7 +27,7 @@ const SMALL_BYTES: usize = 1024;
 pub(super) struct Form {
     pub(super) signer: Option<Signer>,
     pub(super) to_inbox: bool,
-    pub(super) structured: bool,
+    pub(super) binary: bool,
     /// How many messages one request holds at the most; none when each goes alone.
     pub(super) batch: Option<usize>,
     pub(super) gzip: bool,
@@ -58,7 +58,7 @@ impl Form {
         let event = self.event(hello, envelope);
         let mut fields = HeaderMap::new();
         // What cannot stand in a header field can still stand in a document.
-        let is_binary = !self.structured && binary::write(&event, &mut fields).is_ok();
+        let is_binary = self.binary && binary::write(&event, &mut fields).is_ok();
         let body = if is_binary {
             envelope.payload().to_vec()
         } else {

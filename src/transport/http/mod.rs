@@ -22,9 +22,9 @@ use tokio::runtime::Handle;
 
 /// Delivers messages by POST to one endpoint.
 ///
-/// Each message is a request of its own, a CloudEvent signed as Standard Webhooks asks, unless
-/// [`batches`](HttpBuilder::batches) are asked for. Answers: 2xx acknowledges; what the others mean
-/// is a table in `docs/http.md`.
+/// Each message is a request of its own, a CloudEvent in JSON signed as Standard Webhooks asks,
+/// unless [`batches`](HttpBuilder::batches) are asked for. A 2xx acknowledges; what other answers
+/// mean is a table in `docs/http.md`.
 ///
 /// ```no_run
 /// use surehand::http::Secret;
