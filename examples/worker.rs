@@ -22,11 +22,5 @@ async fn main() -> ExitCode {
 
 async fn run() -> shop::Outcome<()> {
     let arguments = Arguments::new(USAGE, std::env::args().skip(1));
-    let interrupted = async {
-        // Without signals only a kill stops it, which is as safe.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    Worker::new(arguments)?.run(interrupted).await
+    Worker::new(arguments)?.run(shop::interrupted()).await
 }

@@ -14,6 +14,11 @@ impl Arguments {
         Self { usage, left: left.collect() }
     }
 
+    /// What is left of these, and some more.
+    pub(crate) fn with(self, usage: &'static str, more: impl IntoIterator<Item = String>) -> Self {
+        Self { usage, left: self.left.into_iter().chain(more).collect() }
+    }
+
     pub(crate) fn flag(&mut self, name: &str) -> bool {
         let found = self.left.iter().position(|argument| argument == name);
         found.map(|at| self.left.remove(at)).is_some()

@@ -2,6 +2,7 @@
 
 pub(crate) mod arguments;
 pub(crate) mod chance;
+pub(crate) mod consumer;
 pub(crate) mod order;
 pub(crate) mod producer;
 pub(crate) mod worker;
@@ -11,6 +12,13 @@ use std::process::ExitCode;
 
 /// What a program ends with; any error will do.
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// Completes at Ctrl-C. Without signals only a kill stops the program, which is as safe.
+pub(crate) async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
 
 /// Says what went wrong, with its causes.
 pub(crate) fn exit_code(outcome: Outcome<()>) -> ExitCode {

@@ -1,15 +1,19 @@
-//! The warehouse: relays the orders of the shop and ships each of them once.
+//! The warehouse: relays the orders of the shop and ships each of them once; or relays them to a
+//! warehouse that is a service of its own.
 
 use super::Outcome;
 use super::arguments::Arguments;
+use super::consumer::secret;
 use super::order::{Order, SKUS, TOPIC, sku};
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use surehand::rusqlite::{Connection, TransactionBehavior, params};
-use surehand::transport::Local;
-use surehand::{Effect, Failure, Inbox, Json, Relay};
+use surehand::transport::{Http, Local};
+use surehand::{Effect, Failure, Inbox, Json, Relay, Subscription};
 
-pub(crate) const USAGE: &str = "worker --outbox shop.db --inbox warehouse.db [--until-idle]";
+pub(crate) const USAGE: &str = "worker --outbox shop.db --inbox warehouse.db [--until-idle] \
+    [--to http://127.0.0.1:7070/inbox] [--batches N]";
 
 /// How much of each article there is before the first order.
 pub(crate) const STOCK: i64 = 1_000_000_000;
@@ -19,24 +23,48 @@ pub(crate) struct Worker {
     outbox: PathBuf,
     pub(crate) inbox: PathBuf,
     until_idle: bool,
+    /// The service that ships them, and how many orders go there in one request.
+    to: Option<(String, Option<usize>)>,
 }
 
 impl Worker {
     pub(crate) fn new(mut arguments: Arguments) -> Outcome<Self> {
+        let to: Option<String> = arguments.optional("--to")?;
+        let batches = arguments.optional("--batches")?;
         let worker = Self {
             outbox: arguments.required("--outbox")?,
             inbox: arguments.required("--inbox")?,
             until_idle: arguments.flag("--until-idle"),
+            to: to.map(|to| (to, batches)),
         };
         arguments.finish()?;
         Ok(worker)
     }
 
+    /// One that relays to a service until nothing is left.
+    pub(crate) fn to(outbox: PathBuf, to: &str, batches: Option<usize>) -> Self {
+        Self { outbox, inbox: PathBuf::new(), until_idle: true, to: Some((to.into(), batches)) }
+    }
+
     /// Relays and ships until nothing is left, or until it is told to stop.
     pub(crate) async fn run(&self, stop: impl Future<Output = ()>) -> Outcome<()> {
-        let inbox = Inbox::open(&self.inbox)?.on(TOPIC, ship);
-        furnish(&self.inbox)?;
-        let relay = Relay::open(&self.outbox)?.deliver_to(Local::new(inbox));
+        let relay = Relay::open(&self.outbox)?;
+        let relay = match &self.to {
+            None => {
+                let inbox = Inbox::open(&self.inbox)?.on(TOPIC, ship);
+                furnish(&self.inbox)?;
+                relay.deliver_to(Local::new(inbox))
+            }
+            Some((url, batches)) => {
+                let http = Http::signed(url, secret()?).to_inbox().topics([TOPIC]);
+                let http = http.answer_timeout(Duration::from_secs(5));
+                let http = batches.map_or(http.clone(), |batches| http.batches(batches));
+                let batch = batches.unwrap_or(256);
+                let warehouse = Subscription::new("warehouse").batch(batch).window(4 * batch);
+                let warehouse = warehouse.ack_timeout(Duration::from_secs(2));
+                relay.subscribe(warehouse, http.start()?)
+            }
+        };
         if self.until_idle {
             relay.run_until_idle().await?;
         } else {
@@ -47,7 +75,7 @@ impl Worker {
 }
 
 /// The effect of an order. Nothing here is idempotent: the inbox sees to it that it runs once.
-fn ship(tx: &Effect<'_>, order: Json<Order>) -> Result<(), Failure> {
+pub(crate) fn ship(tx: &Effect<'_>, order: Json<Order>) -> Result<(), Failure> {
     let Order { order_id, sku, quantity, .. } = order.0;
     tx.prepare_cached("INSERT INTO shipment (order_id, sku, quantity) VALUES (?1, ?2, ?3)")?
         .execute(params![order_id, sku, quantity])?;
@@ -57,7 +85,7 @@ fn ship(tx: &Effect<'_>, order: Json<Order>) -> Result<(), Failure> {
 }
 
 /// Makes the warehouse's own tables. `order_id` is not unique: a second effect would show.
-fn furnish(path: &Path) -> Outcome<()> {
+pub(crate) fn furnish(path: &Path) -> Outcome<()> {
     let mut db = Connection::open(path)?;
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     tx.execute_batch(
