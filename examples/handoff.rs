@@ -9,6 +9,9 @@
 //! audited with plain SQL: every committed order has its shipment, and none has two. It exits with
 //! status 1 if that is not so, and keeps the databases.
 //!
+//! With `--transport http` the warehouse is a program of its own, killed like the others, and the
+//! relay reaches it over a network that loses, delays and repeats requests and cuts answers off.
+//!
 //! The seed makes the plan of the kills the same again; what the operating system does with it is
 //! never the same.
 
@@ -20,6 +23,8 @@ mod plan;
 mod program;
 #[path = "handoff/progress.rs"]
 mod progress;
+#[path = "handoff/proxy.rs"]
+mod proxy;
 #[path = "handoff/role.rs"]
 mod role;
 #[path = "handoff/run.rs"]
@@ -34,7 +39,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-const USAGE: &str = "handoff [--kills K] [--orders N] [--seed S] [--json]";
+const USAGE: &str = "handoff [--kills K] [--orders N] [--seed S] [--transport local|http] [--json]";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).peekable();
@@ -42,6 +47,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.peek().map(String::as_str) {
         Some("producer") => role::producer(arguments.skip(1)),
         Some("worker") => role::worker(arguments.skip(1)),
+        Some("consumer") => role::consumer(arguments.skip(1)),
         _ => handoff(Arguments::new(USAGE, arguments)),
     };
     shop::exit_code(outcome)
@@ -53,6 +59,7 @@ fn handoff(mut arguments: Arguments) -> Outcome<()> {
         kills: arguments.optional("--kills")?.unwrap_or(20),
         orders: arguments.optional("--orders")?.unwrap_or(20_000).max(1),
         seed: arguments.optional("--seed")?.unwrap_or_else(any_seed),
+        http: is_http(arguments.optional("--transport")?)?,
         shop: directory.path().join("shop.db"),
         warehouse: directory.path().join("warehouse.db"),
     };
@@ -61,12 +68,16 @@ fn handoff(mut arguments: Arguments) -> Outcome<()> {
     eprintln!("seed {}", wish.seed);
 
     let began = now();
-    let mut run = Run::new(&wish);
+    let mut run = Run::new(&wish)?;
     let ran = run.finish();
     let kills = run.kills();
+    let troubles = run.troubles();
     // Its children go with it: nobody writes any more.
     drop(run);
     eprintln!("{:.1} s", began.elapsed().as_secs_f64());
+    if let Some(troubles) = troubles {
+        eprintln!("{troubles}");
+    }
     if let Err(error) = &ran {
         eprintln!("{error}");
     }
@@ -88,6 +99,14 @@ fn audit(wish: &Wish, kills: u64, json: bool) -> Outcome<()> {
         return Err(format!("the audit failed\n{}", audit.complaints.join("\n")).into());
     }
     Ok(())
+}
+
+fn is_http(transport: Option<String>) -> Outcome<bool> {
+    match transport.as_deref() {
+        None | Some("local") => Ok(false),
+        Some("http") => Ok(true),
+        Some(other) => Err(format!("there is no transport {other:?}\nusage: {USAGE}").into()),
+    }
 }
 
 fn any_seed() -> u64 {

@@ -2,6 +2,7 @@
 
 use crate::shop::Outcome;
 use crate::shop::arguments::Arguments;
+use crate::shop::consumer::{self, Consumer};
 use crate::shop::producer::{self, Producer};
 use crate::shop::worker::{self, Worker};
 use std::io::{Read, Write};
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use surehand::rusqlite::{Connection, OpenFlags};
 
+const SHIPPED: &str = "SELECT max(rowid) FROM shipment";
 const REPORT_EVERY: Duration = Duration::from_millis(10);
 
 pub(crate) fn producer(arguments: impl Iterator<Item = String>) -> Outcome<()> {
@@ -19,9 +21,18 @@ pub(crate) fn producer(arguments: impl Iterator<Item = String>) -> Outcome<()> {
 
 pub(crate) fn worker(arguments: impl Iterator<Item = String>) -> Outcome<()> {
     let worker = Worker::new(Arguments::new(worker::USAGE, arguments))?;
-    report(worker.inbox.clone(), "SELECT max(rowid) FROM shipment");
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    runtime.block_on(worker.run(end_of_input()))
+    report(worker.inbox.clone(), SHIPPED);
+    runtime()?.block_on(worker.run(end_of_input()))
+}
+
+pub(crate) fn consumer(arguments: impl Iterator<Item = String>) -> Outcome<()> {
+    let consumer = Consumer::new(Arguments::new(consumer::USAGE, arguments))?;
+    report(consumer.inbox.clone(), SHIPPED);
+    runtime()?.block_on(consumer.run(end_of_input()))
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// Reports what is committed, on a thread and a connection of its own.

@@ -1,6 +1,8 @@
 //! Messages over HTTP: the transport, the receiver, and both with others.
 
 mod handoff;
+mod post;
 mod promises;
+mod refusals;
 mod server;
 mod stage;
