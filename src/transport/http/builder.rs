@@ -9,6 +9,7 @@ use crate::clock::{Clock, System};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Signer;
 use reqwest::Url;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -16,7 +17,7 @@ use tokio::sync::Semaphore;
 
 /// An endpoint to be: where it is and how it is spoken to. [`start`](Self::start) makes the
 /// [`Http`] transport.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "nothing is sent before `start`"]
 pub struct HttpBuilder {
     url: String,
@@ -186,6 +187,13 @@ impl HttpBuilder {
             )),
             _ => Err(invalid("is neither https nor http", advice)),
         }
+    }
+}
+
+/// Without the URL, which may hold a password or a token.
+impl fmt::Debug for HttpBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpBuilder").field("form", &self.form).finish_non_exhaustive()
     }
 }
 
