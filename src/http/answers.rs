@@ -83,7 +83,12 @@ pub(crate) fn proved(
         tickets.entry(ticket.id).or_default().push(*ticket);
     }
     let mut said: HashMap<Ticket, Option<Outcome>> = HashMap::new();
-    for raw in structured::split(document)? {
+    let most = 2 * sent.len() + 16;
+    let answers = structured::split(document, most)?;
+    if answers.len() > most {
+        return Err(Unreadable::because("there are far more answers than messages"));
+    }
+    for raw in answers {
         let Ok(answer) = serde_json::from_str::<Wire<'_>>(raw.get()) else { continue };
         let Some(ticket) = about(&answer, &tickets) else { continue };
         // Two answers about one message contradict each other, or prove no more than one would.

@@ -7,7 +7,7 @@ use super::event::{Event, SPECVERSION};
 use super::{Unreadable, media};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::{Error as _, MapAccess, Visitor};
+use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -79,10 +79,36 @@ pub(crate) fn read(document: &[u8]) -> Result<Event<'_>, Unreadable> {
         .map_err(|error| Unreadable(format!("this is no CloudEvent in JSON: {error}")))
 }
 
-/// The events of a batch, still as text: one that cannot be read spoils no other.
-pub(crate) fn split(document: &[u8]) -> Result<Vec<&RawValue>, Unreadable> {
-    serde_json::from_slice(document)
-        .map_err(|error| Unreadable(format!("this is no JSON array of events: {error}")))
+/// The members of an array, still as text: one that cannot be read spoils no other. Of more than
+/// `most` one more is given, and none kept after it.
+pub(crate) fn split(document: &[u8], most: usize) -> Result<Vec<&RawValue>, Unreadable> {
+    let mut deserializer = serde_json::Deserializer::from_slice(document);
+    let read = deserializer.deserialize_seq(Array { most });
+    read.and_then(|members| deserializer.end().map(|()| members))
+        .map_err(|error| Unreadable(format!("this is no JSON array: {error}")))
+}
+
+struct Array {
+    most: usize,
+}
+
+impl<'de> Visitor<'de> for Array {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut array: S) -> Result<Self::Value, S::Error> {
+        let mut members = Vec::new();
+        while members.len() <= self.most
+            && let Some(member) = array.next_element()?
+        {
+            members.push(member);
+        }
+        while array.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(members)
+    }
 }
 
 /// What of an event that cannot be read names it.

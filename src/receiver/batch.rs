@@ -33,11 +33,10 @@ struct Group {
 
 /// Applies what a batch holds.
 pub(super) async fn batch(gate: &Gate, document: &[u8]) -> Result<Response, Problem> {
-    let events = structured::split(document).map_err(unreadable)?;
     let most = gate.limits.batch;
+    let events = structured::split(document, most).map_err(unreadable)?;
     if events.len() > most {
-        let why = format!("a batch has at most {most} events, and this has {}", events.len());
-        return Err(Problem::new(Kind::TooLarge, why));
+        return Err(Problem::new(Kind::TooLarge, format!("a batch has at most {most} events")));
     }
     let mut said = Vec::with_capacity(events.len());
     let mut groups: Vec<Group> = Vec::new();

@@ -35,11 +35,7 @@ pub(super) async fn read(
     while let Some(frame) = incoming.frame().await {
         let cut = |_| Problem::new(Kind::Unreadable, "the body was cut off");
         let Ok(chunk) = frame.map_err(cut)?.into_data() else { continue };
-        if bytes.len() + chunk.len() > most {
-            return Err(too_large(most));
-        }
-        share.grow(chunk.len())?;
-        bytes.extend_from_slice(&chunk);
+        share.append(&mut bytes, &chunk, most)?;
     }
     if is_packed {
         bytes = unpacked(&bytes, most, &mut share)?;
@@ -65,11 +61,7 @@ fn unpacked(packed: &[u8], most: usize, share: &mut Share) -> Result<Vec<u8>, Pr
         if read == 0 {
             return Ok(bytes);
         }
-        if bytes.len() + read > most {
-            return Err(too_large(most));
-        }
-        share.grow(read)?;
-        bytes.extend_from_slice(&chunk[..read]);
+        share.append(&mut bytes, &chunk[..read], most)?;
     }
 }
 
@@ -85,6 +77,21 @@ struct Share {
 }
 
 impl Share {
+    /// Appends to a body what it may still hold; what is set aside for more of it counts.
+    fn append(&mut self, bytes: &mut Vec<u8>, chunk: &[u8], most: usize) -> Result<(), Problem> {
+        let length = bytes.len() + chunk.len();
+        if length > most {
+            return Err(too_large(most));
+        }
+        if length > bytes.capacity() {
+            let capacity = length.max(2 * bytes.capacity()).min(most);
+            self.grow(capacity - bytes.capacity())?;
+            bytes.reserve_exact(capacity - bytes.len());
+        }
+        bytes.extend_from_slice(chunk);
+        Ok(())
+    }
+
     fn grow(&mut self, bytes: usize) -> Result<(), Problem> {
         let kibibytes = |bytes: usize| bytes.div_ceil(KIBIBYTE);
         let more = kibibytes(self.bytes + bytes) - kibibytes(self.bytes);

@@ -1,5 +1,6 @@
 //! Messages over HTTP: the transport, the receiver, and both with others.
 
+mod crowds;
 mod days;
 mod handoff;
 mod post;
