@@ -162,8 +162,8 @@ impl Receiver {
 
     /// Where the time comes from that signatures are held against; the machine's clock unless told
     /// otherwise.
-    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
-        self.limits.clock = Arc::new(clock);
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.limits.clock = clock;
         self
     }
 

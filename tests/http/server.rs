@@ -1,6 +1,7 @@
 //! A server on a free port of this machine, on a thread of its own; gone when it is dropped.
 
 use axum::Router;
+use axum::serve::Listener;
 use std::net::{SocketAddr, TcpListener};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
@@ -21,6 +22,22 @@ impl Server {
         address: SocketAddr,
         make: impl FnOnce() -> Router + Send + 'static,
     ) -> Self {
+        Self::with(address, |listener| listener, make)
+    }
+
+    /// With connections that are more than TCP.
+    pub(crate) fn start_on<L: Listener<Addr = SocketAddr>>(
+        over: impl FnOnce(tokio::net::TcpListener) -> L + Send + 'static,
+        make: impl FnOnce() -> Router + Send + 'static,
+    ) -> Self {
+        Self::with("127.0.0.1:0".parse().unwrap(), over, make)
+    }
+
+    fn with<L: Listener<Addr = SocketAddr>>(
+        address: SocketAddr,
+        over: impl FnOnce(tokio::net::TcpListener) -> L + Send + 'static,
+        make: impl FnOnce() -> Router + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -32,7 +49,7 @@ impl Server {
                 .build()
                 .unwrap();
             runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                let listener = over(tokio::net::TcpListener::from_std(listener).unwrap());
                 let router = make();
                 let served = axum::serve(listener, router).with_graceful_shutdown(async {
                     let _ = stopped.await;

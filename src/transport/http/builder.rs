@@ -134,8 +134,8 @@ impl HttpBuilder {
     }
 
     /// Where the time of signatures comes from; the machine's clock unless told otherwise.
-    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
-        self.clock = Arc::new(clock);
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
         self
     }
 
