@@ -3,6 +3,12 @@
 //! Messages travel as CloudEvents 1.0, signed as Standard Webhooks 1.0 asks; a refusal is a problem
 //! document (RFC 9457). Nothing here does any input or output. `docs/http.md` is the wire.
 
+#![cfg_attr(
+    all(feature = "http", feature = "http-server"),
+    doc = "",
+    doc = include_str!("../../docs/http.md")
+)]
+
 pub(crate) mod answers;
 pub(crate) mod binary;
 pub(crate) mod control;

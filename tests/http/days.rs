@@ -1,4 +1,4 @@
-//! Bad days of an endpoint: it is away, says nothing, says it late, moves, or asks to be left alone.
+//! Bad days of an endpoint: it is away, says nothing, says it late, moves, or wants to be left alone.
 
 use crate::server::Server;
 use crate::stage::{Stage, count, order, secret};
@@ -96,7 +96,7 @@ async fn an_endpoint_that_is_away_gets_everything_later() {
     let held = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = held.local_addr().unwrap();
     drop(held);
-    let http = to(address).to_inbox().start().unwrap();
+    let http = to(address).start().unwrap();
     let relay = Relay::open(&stage.shop).unwrap().subscribe(quick(), http);
     let working = Working::start(relay);
     until(&stage, |stats| stats.outages >= 1).await;
