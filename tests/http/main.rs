@@ -1,7 +1,9 @@
 //! Messages over HTTP: the transport, the receiver, and both with others.
 
+mod cloudevents;
 mod crowds;
 mod days;
+mod foreign;
 mod handoff;
 mod post;
 mod promises;
