@@ -10,3 +10,4 @@ mod promises;
 mod refusals;
 mod server;
 mod stage;
+mod webhooks;
