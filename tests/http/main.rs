@@ -1,5 +1,6 @@
 //! Messages over HTTP: the transport, the receiver, and both with others.
 
+mod batches;
 mod cloudevents;
 mod crowds;
 mod days;
