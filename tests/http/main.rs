@@ -8,6 +8,7 @@ mod foreign;
 mod handoff;
 mod post;
 mod promises;
+mod python;
 mod refusals;
 mod server;
 mod stage;
