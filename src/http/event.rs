@@ -167,7 +167,7 @@ impl<'a> Event<'a> {
     pub(crate) fn into_message(self) -> Result<Message, Unreadable> {
         let mut headers = BTreeMap::new();
         for (name, value) in &self.attributes {
-            if may_be_named(name) {
+            if is_of_others(name) {
                 headers.insert(name.to_string(), value.to_string());
             }
         }
@@ -192,10 +192,16 @@ impl<'a> Event<'a> {
     }
 }
 
-/// Whether a header may be an extension attribute: small letters and digits, and no other meaning.
+/// Whether a header may be an extension attribute: one of others, with a name of the length that
+/// CloudEvents recommends.
 fn may_be_named(name: &str) -> bool {
+    name.len() <= LONGEST_NAME && is_of_others(name)
+}
+
+/// Whether an extension attribute has no meaning here: small letters and digits.
+fn is_of_others(name: &str) -> bool {
     let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    (1..=LONGEST_NAME).contains(&name.len())
+    !name.is_empty()
         && name.bytes().all(is_name)
         && !name.starts_with(OWN)
         && !TAKEN.contains(&name)

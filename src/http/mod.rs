@@ -15,6 +15,7 @@ pub(crate) mod control;
 pub(crate) mod event;
 pub(crate) mod media;
 pub(crate) mod place;
+pub(crate) mod portable;
 pub(crate) mod problem;
 pub mod signature;
 pub(crate) mod structured;

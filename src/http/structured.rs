@@ -4,6 +4,7 @@
 //! each case it comes back byte for byte.
 
 use super::event::{Event, SPECVERSION};
+use super::portable::is_portable;
 use super::{Unreadable, media};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -31,18 +32,13 @@ pub(crate) fn write(event: &Event<'_>, document: &mut Vec<u8>) {
 fn data(event: &Event<'_>, document: &mut Vec<u8>) {
     let text = event.content_type.as_ref().and_then(|_| std::str::from_utf8(&event.data).ok());
     match text {
-        Some(text) if event.is_json() && is_exactly_json(text) => {
+        Some(text) if event.is_json() && is_portable(text) => {
             document.extend_from_slice(b",\"data\":");
             document.extend_from_slice(text.as_bytes());
         }
         Some(text) if !event.is_json() => member(document, "data", text),
         _ => member(document, "data_base64", &STANDARD.encode(&event.data)),
     }
-}
-
-/// Whether the text is one JSON value and nothing else: blanks around it would be lost.
-fn is_exactly_json(text: &str) -> bool {
-    serde_json::from_str::<&RawValue>(text).is_ok_and(|value| value.get().len() == text.len())
 }
 
 fn member(document: &mut Vec<u8>, name: &str, value: &str) {

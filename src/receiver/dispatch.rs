@@ -16,8 +16,8 @@ use crate::inbox::Received;
 use crate::message::Message;
 use axum::response::Response;
 use http::{HeaderMap, header};
-use serde::Deserialize;
-use std::borrow::Cow;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// What a request claims to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,8 @@ impl Form {
                 Err(Problem::new(Kind::MediaType, why))
             }
             _ if binary::is_event(fields) => Ok(Self::Binary),
-            _ if fields.contains_key("webhook-id") => Ok(Self::Webhook),
+            // Without an id it is not signed, and that is what it is told.
+            _ if fields.contains_key("webhook-id") || is_signed => Ok(Self::Webhook),
             _ => {
                 let why = "neither a CloudEvent nor a webhook: no `webhook-id`";
                 Err(Problem::new(Kind::MediaType, why))
@@ -136,15 +137,6 @@ pub(super) fn foreign(gate: &Gate, event: Event<'_>) -> Result<Received, Unreada
     Ok(received(gate, sender, id, created_at_ms, event.into_message()?))
 }
 
-/// What Standard Webhooks suggests for payloads.
-#[derive(Default, Deserialize)]
-struct Payload<'a> {
-    #[serde(rename = "type", borrow, default)]
-    kind: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    timestamp: Option<Cow<'a, str>>,
-}
-
 /// The topic of a webhook that names none.
 const WEBHOOK: &str = "webhook";
 
@@ -154,14 +146,16 @@ fn webhook(gate: &Gate, fields: &HeaderMap, body: &[u8]) -> Result<Received, Pro
         value.to_str().map_err(|_| Problem::new(Kind::Unreadable, format!("`{name}` is garbled")))
     };
     let id = message_id(field(&http::HeaderName::from_static("webhook-id"))?);
-    let payload: Payload<'_> = serde_json::from_slice(body).unwrap_or_default();
-    let topic = payload.kind.filter(|kind| !kind.is_empty());
+    // What is suggested for payloads; each of the two counts, whatever the rest is.
+    let members: BTreeMap<String, &RawValue> = serde_json::from_slice(body).unwrap_or_default();
+    let text = |name| serde_json::from_str::<String>(members.get(name)?.get()).ok();
+    let topic = text("type").filter(|topic| !topic.is_empty());
     let mut message = Message::new(topic.unwrap_or(WEBHOOK.into())).payload(body);
     if fields.contains_key(header::CONTENT_TYPE) {
         message = message.content_type(field(&header::CONTENT_TYPE)?);
     }
     // Of when it happened, the same at every attempt; `webhook-timestamp` is of the attempt.
-    let time = payload.timestamp.and_then(|time| time_ms(&time).ok());
+    let time = text("timestamp").and_then(|time| time_ms(&time).ok());
     Ok(received(gate, gate.limits.sender.clone(), id, time, message))
 }
 
