@@ -29,6 +29,7 @@ mod proxy;
 mod role;
 #[path = "handoff/run.rs"]
 mod run;
+#[allow(dead_code, reason = "each of the programs uses its part")]
 mod shop;
 
 use audit::Audit;

@@ -137,10 +137,8 @@ fn reset(stream: TcpStream) -> std::io::Result<()> {
 async fn message(stream: &mut TcpStream) -> std::io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     loop {
-        if let Some(length) = length(&bytes) {
-            if bytes.len() >= length {
-                return Ok(Some(bytes));
-            }
+        if length(&bytes).is_some_and(|length| bytes.len() >= length) {
+            return Ok(Some(bytes));
         }
         if stream.read_buf(&mut bytes).await? == 0 {
             return Ok(None);
@@ -153,7 +151,7 @@ fn length(bytes: &[u8]) -> Option<usize> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let header = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
     let fields = header.lines().filter_map(|line| line.split_once(':'));
-    let length = fields.filter(|(name, _)| *name == "content-length");
-    let length = length.filter_map(|(_, value)| value.trim().parse::<usize>().ok()).last();
+    let mut length = fields.filter(|(name, _)| *name == "content-length");
+    let length = length.find_map(|(_, value)| value.trim().parse::<usize>().ok());
     Some(end + length.unwrap_or(0))
 }

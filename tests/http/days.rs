@@ -1,4 +1,4 @@
-//! Bad days of an endpoint: it is away, says nothing, says it late, moves, or wants to be left alone.
+//! Bad days of an endpoint: it is away, says nothing, says it late, moves, or asks for patience.
 
 use crate::server::Server;
 use crate::stage::{Stage, count, order, secret};
