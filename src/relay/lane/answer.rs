@@ -25,13 +25,12 @@ impl Lane {
         }
         let current = incarnation == self.incarnation
             && self.attempt_under_way(ticket.seq, ticket.id) == Some(ticket.attempt);
+        let is_late = mistake!(LateRefusalCounts ? false, else !current);
         match outcome {
             Outcome::Applied(applied) => {
                 self.acknowledged(ticket.seq, ticket.id, applied.revision, current, now);
             }
-            Outcome::Failed(_) | Outcome::Refused { .. } | Outcome::Blocked
-                if !current && !mistake!(LateRefusalCounts) =>
-            {
+            Outcome::Failed(_) | Outcome::Refused { .. } | Outcome::Blocked if is_late => {
                 self.tally.fenced_nacks += 1;
                 self.settle_soon(now);
             }
