@@ -12,7 +12,7 @@ use proptest::strategy::ValueTree;
 use surehand::testing::wire;
 use surehand::transport::Welcome;
 use surehand::{Incarnation, Message};
-use valid::{outcome, sent};
+use valid::{answers, outcome, sent};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
@@ -61,6 +61,11 @@ proptest! {
             edit.apply(&mut document);
             wire::answer(status, "", &document);
         }
+    }
+
+    #[test]
+    fn an_answer_proves_nothing_of_what_it_does_not_name(document in answers()) {
+        wire::answer(200, "", document.as_bytes());
     }
 
     #[test]

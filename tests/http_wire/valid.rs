@@ -130,3 +130,15 @@ pub(crate) fn outcome() -> impl Strategy<Value = Outcome> {
         Just(()).prop_map(|()| Outcome::Unknown),
     ]
 }
+
+/// Answers to a batch by anybody: each names an id and a place, and not always the same message.
+pub(crate) fn answers() -> impl Strategy<Value = String> {
+    let place = prop::option::of(0..6_i64);
+    let one = (1..5_u8, place, any::<bool>()).prop_map(|(id, place, is_problem)| {
+        let id = surehand::MessageId::from_bytes([id * 0x11; 16]);
+        let place = place.map(|place| format!(",\"sequence\":\"{place}\"")).unwrap_or_default();
+        let problem = ",\"problem\":{\"type\":\"urn:surehand:problem:failed\"}";
+        format!("{{\"id\":\"{id}\"{place}{}}}", if is_problem { problem } else { "" })
+    });
+    prop::collection::vec(one, 0..5).prop_map(|all| format!("[{}]", all.join(",")))
+}
