@@ -45,7 +45,7 @@ pub(super) async fn batch(gate: &Gate, document: &[u8]) -> Result<Response, Prob
         let one = match read(gate, raw) {
             Ok(Read::Placed(placed)) => join(&mut groups, index, *placed),
             Ok(Read::Foreign(id, received)) => {
-                Said { id, seq: None, became: receive(gate, received).await }
+                Said { id, seq: None, became: receive(gate, *received).await }
             }
             Err(why) => nameless(index, raw, &why),
         };
@@ -65,7 +65,7 @@ pub(super) async fn batch(gate: &Gate, document: &[u8]) -> Result<Response, Prob
 
 enum Read {
     Placed(Box<Placed>),
-    Foreign(String, Received),
+    Foreign(String, Box<Received>),
 }
 
 fn read(gate: &Gate, raw: &RawValue) -> Result<Read, Unreadable> {
@@ -74,7 +74,7 @@ fn read(gate: &Gate, raw: &RawValue) -> Result<Read, Unreadable> {
         return Ok(Read::Placed(Box::new(place::read(event)?)));
     }
     let id = event.required("id")?.to_owned();
-    Ok(Read::Foreign(id, foreign(gate, event)?))
+    Ok(Read::Foreign(id, Box::new(foreign(gate, event)?)))
 }
 
 /// Puts a message with others of its relay; what became of it is filled in later.
