@@ -53,8 +53,7 @@ pub fn outcome(outcome: &Outcome) -> Option<Vec<u8>> {
 
 /// Reads what was written of the outcomes of the first [`tickets`]; returns the document.
 pub fn outcomes(outcomes: &[Outcome]) -> Vec<u8> {
-    let proved = tickets().into_iter().zip(outcomes).map(|(ticket, outcome)| (ticket, outcome));
-    let proved: Vec<_> = proved.collect();
+    let proved: Vec<_> = tickets().into_iter().zip(outcomes).collect();
     let document = written(proved.iter().copied());
     let read = answers::proved(&document, &tickets()).expect("a batch of answers can be read");
     let expected: Vec<_> = proved.iter().map(|(ticket, outcome)| shown(*ticket, outcome)).collect();
@@ -83,7 +82,7 @@ fn is_named(document: &[u8], ticket: Ticket, is_applied: bool) -> bool {
     all.iter().any(|one| {
         let id = one["id"].as_str().is_some_and(|id| id.parse() == Ok(ticket.id));
         let seq = one["sequence"].as_str().is_none_or(|seq| seq.parse() == Ok(ticket.seq));
-        id && seq && !(is_applied && !one["problem"].is_null())
+        id && seq && (!is_applied || one["problem"].is_null())
     })
 }
 

@@ -15,5 +15,8 @@ pub use request::{fields, request};
 pub use sent::{Sent, sent, settled};
 pub use signature::{key, signature, signed};
 
-/// A request as it travels: the names and values of its fields, and its body.
-pub type Written = (Vec<(Vec<u8>, Vec<u8>)>, Vec<u8>);
+/// Names and values.
+pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// A request as it travels: its fields and its body.
+pub type Written = (Fields, Vec<u8>);

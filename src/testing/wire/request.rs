@@ -1,5 +1,6 @@
 //! Requests: events, batches and controls.
 
+use super::Fields;
 use crate::http::control::Control;
 use crate::http::event::{self, Event, message_id, time_ms};
 use crate::http::place::{self, Placed};
@@ -36,8 +37,8 @@ pub fn request(fields: &[(Vec<u8>, Vec<u8>)], body: &[u8]) {
 }
 
 /// The fields of a head, as HTTP/1.1 writes it, and the body after the first empty line.
-pub fn fields(message: &[u8]) -> (Vec<(Vec<u8>, Vec<u8>)>, &[u8]) {
-    let (mut fields, mut rest) = (Vec::new(), message);
+pub fn fields(message: &[u8]) -> (Fields, &[u8]) {
+    let (mut fields, mut rest) = (Fields::new(), message);
     loop {
         let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
         let line = rest[..end].trim_ascii();
