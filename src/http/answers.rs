@@ -5,7 +5,7 @@ use super::structured::{array, string};
 use super::{Unreadable, structured};
 use crate::handoff::{Applied, Outcome, Ticket};
 use crate::id::{MessageId, Seq};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -64,10 +64,17 @@ struct Wire<'a> {
     revision: Option<Cow<'a, str>>,
     #[serde(default)]
     duplicate: bool,
-    #[serde(default, borrow)]
+    #[serde(default, borrow, deserialize_with = "present")]
     reply: Option<&'a RawValue>,
     #[serde(default, borrow)]
     problem: Option<&'a RawValue>,
+}
+
+/// What is there, `null` too: a handler may answer that.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'a RawValue>, D::Error> {
+    Deserialize::deserialize(deserializer).map(Some)
 }
 
 /// What an answer to a batch proves of the messages that were sent.
@@ -121,4 +128,23 @@ fn outcome(answer: &Wire<'_>) -> Option<Outcome> {
         duplicate: answer.duplicate,
         reply: answer.reply.map(|reply| reply.get().as_bytes().to_vec()),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_that_is_null_is_a_reply() {
+        let sent = Ticket { seq: 1, id: MessageId::from_bytes([1; 16]), attempt: 1 };
+        for reply in [None, Some(b"null".to_vec()), Some(b"[null]".to_vec())] {
+            let said = Applied { reply, ..Applied::default() };
+            let document = document([(&*sent.id.to_string(), None, &Ok(said.clone()))]);
+            let proved = proved(&document, &[sent]).unwrap();
+            let [(ticket, Outcome::Applied(applied))] = proved.as_slice() else {
+                panic!("{proved:?}");
+            };
+            assert_eq!((*ticket, applied), (sent, &said));
+        }
+    }
 }

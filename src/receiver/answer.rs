@@ -55,7 +55,7 @@ pub(super) fn refusal(problem: &Problem) -> Response {
     let mut fields = HeaderMap::new();
     if let Some(after) = problem.after {
         // In whole seconds, and never sooner than was meant.
-        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        let seconds = after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0));
         fields.insert(RETRY_AFTER, seconds.into());
     }
     let status = StatusCode::from_u16(problem.kind.status()).expect("a status of the table");
@@ -80,4 +80,24 @@ fn with(status: StatusCode, fields: HeaderMap, body: Body) -> Response {
     *response.status_mut() = status;
     *response.headers_mut() = fields;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::problem::Kind;
+    use std::time::Duration;
+
+    #[test]
+    fn a_wait_is_in_whole_seconds_however_long_it_is() {
+        for (after, seconds) in [
+            (Duration::ZERO, 0),
+            (Duration::from_millis(1_001), 2),
+            (Duration::from_secs(7), 7),
+            (Duration::MAX, u64::MAX),
+        ] {
+            let response = refusal(&Problem::new(Kind::Busy, "").after(after));
+            assert_eq!(response.headers()[RETRY_AFTER], seconds.to_string());
+        }
+    }
 }

@@ -58,6 +58,9 @@ mod time;
 mod timeline;
 mod verdict;
 mod vfs;
+#[cfg(all(feature = "http", feature = "http-server"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "http", feature = "http-server"))))]
+pub mod wire;
 mod world;
 
 #[doc(hidden)]

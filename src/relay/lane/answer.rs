@@ -25,13 +25,12 @@ impl Lane {
         }
         let current = incarnation == self.incarnation
             && self.attempt_under_way(ticket.seq, ticket.id) == Some(ticket.attempt);
+        let is_late = mistake!(LateRefusalCounts ? false, else !current);
         match outcome {
             Outcome::Applied(applied) => {
                 self.acknowledged(ticket.seq, ticket.id, applied.revision, current, now);
             }
-            Outcome::Failed(_) | Outcome::Refused { .. } | Outcome::Blocked
-                if !current && !mistake!(LateRefusalCounts) =>
-            {
+            Outcome::Failed(_) | Outcome::Refused { .. } | Outcome::Blocked if is_late => {
                 self.tally.fenced_nacks += 1;
                 self.settle_soon(now);
             }
@@ -67,12 +66,14 @@ impl Lane {
     pub(crate) fn closed(&mut self, request: u64, trouble: Option<Trouble>, now: Moment) {
         self.statements.lost(request, now.tick);
         let open = self.under_way(|its| its == request);
+        let is_success = match trouble {
+            Some(_) => mistake!(OutageIsSuccess),
+            None => mistake!(DroppedIsSuccess),
+        };
         match trouble {
             // Old news: what it was about has been dealt with.
             _ if open.is_empty() && self.flying > 0 => {}
-            _ if mistake!(OutageIsSuccess) && trouble.is_some()
-                || mistake!(DroppedIsSuccess) && trouble.is_none() =>
-            {
+            _ if is_success => {
                 for seq in open {
                     let Some(flight) = self.window.get(&seq) else { continue };
                     self.acknowledged(seq, flight.id, None, true, now);

@@ -229,8 +229,8 @@ impl Lane {
         let Content::Whole(fingerprint, parts) = row.content else { return };
         let Some((id, key, counts)) = self.counts(seq) else { return };
         let attempt = counts.attempts + 1;
-        let after = key.map_or(0, |key| self.keys.predecessor(key, seq));
-        let after = mistake!(RetryOvertaken ? 0, else after);
+        let predecessor = key.map_or(0, |key| self.keys.predecessor(key, seq));
+        let after = mistake!(RetryOvertaken ? 0, else predecessor);
         self.record_attempt(seq, attempt, request, bytes);
         self.enter_the_air(seq);
         self.again.remove(&seq);

@@ -8,23 +8,23 @@ use std::time::{Duration, SystemTime};
 /// The longest that is waited because an answer asks for it.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 /// So much of a body is kept with a failure.
-pub(super) const EXCERPT_BYTES: usize = 2 * 1024;
+pub(crate) const EXCERPT_BYTES: usize = 2 * 1024;
 
 /// An answer, as far as it matters.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) retry_after: Option<Duration>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<Duration>,
     /// It bears the mark of an inbox: the revision that took effect, and whether it did before.
-    pub(super) mark: Option<Applied>,
+    pub(crate) mark: Option<Applied>,
     /// The body names each message of a batch.
-    pub(super) is_itemised: bool,
-    pub(super) body: Vec<u8>,
+    pub(crate) is_itemised: bool,
+    pub(crate) body: Vec<u8>,
 }
 
 /// What an answer says.
 #[derive(Debug)]
-pub(super) enum Said {
+pub(crate) enum Said {
     /// Of the messages of the request.
     Each(Outcome),
     /// Of the endpoint: leave it alone for a while, or so long.
@@ -40,7 +40,7 @@ pub(super) enum Said {
 }
 
 /// Reads an answer.
-pub(super) fn said(answer: &Answer, to_inbox: bool) -> Said {
+pub(crate) fn said(answer: &Answer, to_inbox: bool) -> Said {
     if let Some(problem) = Problem::read(&answer.body).filter(|_| to_inbox && !answer.is_ok())
         && let Some(said) = said_by_inbox(problem)
     {
@@ -75,7 +75,7 @@ fn said_by_inbox(problem: Problem) -> Option<Said> {
 }
 
 impl Answer {
-    pub(super) fn is_ok(&self) -> bool {
+    pub(crate) fn is_ok(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
@@ -88,7 +88,7 @@ impl Answer {
     }
 
     /// The status and the beginning of the body.
-    pub(super) fn in_words(&self) -> String {
+    pub(crate) fn in_words(&self) -> String {
         let end = self.body.len().min(EXCERPT_BYTES);
         let body = String::from_utf8_lossy(&self.body[..end]);
         match body.trim() {
@@ -99,7 +99,7 @@ impl Answer {
 }
 
 /// The wait that a `Retry-After` asks for: seconds, or a date (RFC 9110, section 10.2.3).
-pub(super) fn retry_after(field: &str, now: SystemTime) -> Option<Duration> {
+pub(crate) fn retry_after(field: &str, now: SystemTime) -> Option<Duration> {
     let wait = match field.trim().parse() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => {

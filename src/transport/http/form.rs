@@ -24,20 +24,20 @@ const SMALL_BYTES: usize = 1024;
 
 /// How an endpoint is spoken to.
 #[derive(Clone, Debug)]
-pub(super) struct Form {
-    pub(super) signer: Option<Signer>,
-    pub(super) to_inbox: bool,
-    pub(super) binary: bool,
+pub(crate) struct Form {
+    pub(crate) signer: Option<Signer>,
+    pub(crate) to_inbox: bool,
+    pub(crate) binary: bool,
     /// How many messages one request holds at the most; none when each goes alone.
-    pub(super) batch: Option<usize>,
-    pub(super) gzip: bool,
+    pub(crate) batch: Option<usize>,
+    pub(crate) gzip: bool,
 }
 
 /// A request to be made.
 #[derive(Debug)]
-pub(super) struct Draft {
-    pub(super) fields: HeaderMap,
-    pub(super) body: Bytes,
+pub(crate) struct Draft {
+    pub(crate) fields: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Form {
@@ -54,7 +54,7 @@ impl Form {
     ///
     /// The body is the same at every attempt (but to an inbox), so that an endpoint that compares
     /// what comes under one `Idempotency-Key` sees no difference.
-    pub(super) fn single(&self, hello: &Hello, envelope: &Envelope, now_s: i64) -> Draft {
+    pub(crate) fn single(&self, hello: &Hello, envelope: &Envelope, now_s: i64) -> Draft {
         let event = self.event(hello, envelope);
         let mut fields = HeaderMap::new();
         // What cannot stand in a header field can still stand in a document.
@@ -82,7 +82,7 @@ impl Form {
     }
 
     /// A request with several.
-    pub(super) fn batch(
+    pub(crate) fn batch(
         &self,
         hello: &Hello,
         settled: &Ranges,
@@ -106,7 +106,7 @@ impl Form {
     }
 
     /// A hello or a statement.
-    pub(super) fn control(&self, control: &Control, now_s: i64) -> Draft {
+    pub(crate) fn control(&self, control: &Control, now_s: i64) -> Draft {
         let mut fields = HeaderMap::new();
         fields.insert(CONTENT_TYPE, HeaderValue::from_static(media::CONTROL));
         let body = control.write();

@@ -3,11 +3,11 @@
 //! It promises to take nothing for an acknowledgement but an answer that says so, to follow no
 //! redirect, and to answer for a message only what was said of it. The wire is in `docs/http.md`.
 
-mod answer;
+pub(crate) mod answer;
 mod builder;
 mod client;
 mod errand;
-mod form;
+pub(crate) mod form;
 mod pace;
 mod send;
 
