@@ -37,9 +37,9 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Cheap to clone. Open it once in a process: the layers that come from it know of each other's
 /// requests under way.
 ///
-/// A handler that knows nothing of it is answered for by the layer, in a transaction after it ran: a
-/// crash between the two runs it again. With an [`IdempotencyKey`] effect and answer are committed
-/// together:
+/// The answer of a handler that knows nothing of it is stored by the layer, in a transaction after
+/// it ran: a crash between the two runs it again. With an [`IdempotencyKey`] effect and answer are
+/// committed together:
 ///
 /// ```
 /// use axum::extract::State;
@@ -50,8 +50,9 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// use surehand::{AsyncOutbox, Error, Message, Outbox};
 ///
 /// type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// type Shop = State<AsyncOutbox>;
 ///
-/// async fn place(State(outbox): State<AsyncOutbox>, key: IdempotencyKey, sku: String) -> Response {
+/// async fn place(State(outbox): Shop, key: IdempotencyKey, sku: String) -> Response {
 ///     let placed = outbox.transact(move |tx, outbox| {
 ///         tx.execute("INSERT INTO orders (sku) VALUES (?1)", [&sku])?;
 ///         outbox.enqueue(tx, Message::new("order.placed").json(&sku)?)?;
@@ -109,8 +110,8 @@ impl IdempotencyKeys {
         Ok(Self { memory: Arc::new(Memory::open(database.into())?), settings })
     }
 
-    /// How long an answer is kept: 24 hours unless told otherwise. Then its key is a new one. Longer
-    /// than any client tries again, by the clock of the [`Database`].
+    /// How long an answer is kept: 24 hours unless told otherwise, by the clock of the [`Database`].
+    /// Then its key is a new one, so it should be longer than any client tries again.
     pub fn keep_for(mut self, time: Duration) -> Self {
         self.settings.keep_for = time;
         self
@@ -132,16 +133,16 @@ impl IdempotencyKeys {
         self
     }
 
-    /// The longest body of a request with a key, in bytes: 1 MiB unless told otherwise. It is held in
-    /// memory as a whole, because the key stands for this body alone.
+    /// The longest body of a request with a key, in bytes: 1 MiB unless told otherwise. It is held
+    /// in memory as a whole, because the key stands for this body alone.
     pub fn longest_body(mut self, bytes: usize) -> Self {
         self.settings.longest_body = bytes;
         self
     }
 
-    /// The longest body of a response that is stored, in bytes: 1 MiB unless told otherwise. A longer
-    /// one is an error of [`IdempotencyKey::answer`]; one that the layer would have to store goes
-    /// out and is not stored, with a warning.
+    /// The longest body of a response that is stored, in bytes: 1 MiB unless told otherwise. A
+    /// longer one is an error of [`IdempotencyKey::answer`]; one that the layer would have to store
+    /// goes out and is not stored, with a warning.
     pub fn longest_response(mut self, bytes: usize) -> Self {
         self.settings.longest_response = bytes;
         self
