@@ -48,8 +48,8 @@ impl IdempotencyKey {
     /// its own for this request; after a rollback the key is free again.
     ///
     /// Whatever its status, the answer is stored. The client gets what is stored: layers between
-    /// this handler and the idempotency layer have no part in it. An answer that is returned without
-    /// a commit becomes a 500.
+    /// this handler and the idempotency layer have no part in it. An answer that is returned
+    /// without a commit becomes a 500.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! A repeated request has one effect and one answer: the `Idempotency-Key` of HTTP as a tower layer.
+//! A repeated request has one effect and one answer: HTTP's `Idempotency-Key` as a tower layer.
 //!
 //! It promises that a request whose answer was stored is not run again but answered with that, byte
 //! for byte, after a restart too; and that a handler which stores its answer in its own transaction
@@ -110,8 +110,8 @@ impl IdempotencyKeys {
         Ok(Self { memory: Arc::new(Memory::open(database.into())?), settings })
     }
 
-    /// How long an answer is kept: 24 hours unless told otherwise, by the clock of the [`Database`].
-    /// Then its key is a new one, so it should be longer than any client tries again.
+    /// How long an answer is kept: 24 hours unless told otherwise, by the [`Database`]'s clock. Then
+    /// its key is a new one, so it should be longer than any client tries again.
     pub fn keep_for(mut self, time: Duration) -> Self {
         self.settings.keep_for = time;
         self

@@ -72,7 +72,7 @@ async fn a_client_that_goes_away_stops_nothing_and_finds_the_answer() {
 async fn a_client_that_goes_away_within_its_body_holds_no_key() {
     let shop = Shop::new();
     let router = router(&shop.keys(), |sku: String| async move { sku });
-    let (body, reading) = Stuck::new();
+    let (body, reading) = Stuck::body();
     let mut request = order("k");
     *request.body_mut() = body;
     let mut client = router.clone();
@@ -88,7 +88,7 @@ async fn a_client_that_goes_away_within_its_body_holds_no_key() {
 struct Stuck(Arc<Notify>);
 
 impl Stuck {
-    fn new() -> (axum::body::Body, Arc<Notify>) {
+    fn body() -> (axum::body::Body, Arc<Notify>) {
         let reading = Arc::new(Notify::new());
         (axum::body::Body::new(Self(Arc::clone(&reading))), reading)
     }
