@@ -110,8 +110,8 @@ impl IdempotencyKeys {
         Ok(Self { memory: Arc::new(Memory::open(database.into())?), settings })
     }
 
-    /// How long an answer is kept: 24 hours unless told otherwise, by the [`Database`]'s clock. Then
-    /// its key is a new one, so it should be longer than any client tries again.
+    /// How long an answer is kept: 24 hours unless told otherwise, by the clock of the database.
+    /// Then its key is a new one, so it should be longer than any client tries again.
     pub fn keep_for(mut self, time: Duration) -> Self {
         self.settings.keep_for = time;
         self
