@@ -1,6 +1,6 @@
 //! Handlers that panic, and clients that go away.
 
-use crate::stage::{Shop, begin, connect, insert, order, router, send};
+use crate::stage::{PATIENCE, Shop, begin, connect, insert, order, router, send};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use surehand::idempotency::IdempotencyKey;
@@ -53,7 +53,8 @@ async fn a_client_that_goes_away_stops_nothing_and_finds_the_answer() {
     gone.abort();
     assert!(gone.await.unwrap_err().is_cancelled());
     // It still is under way, so that nobody runs it a second time.
-    send(&router, order("k")).await.is_problem(409, "in-progress");
+    let again = tokio::time::timeout(PATIENCE, send(&router, order("k"))).await;
+    again.expect("it does not run").is_problem(409, "in-progress");
     go.notify_one();
     done.notified().await;
     let said = loop {

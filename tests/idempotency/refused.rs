@@ -1,6 +1,6 @@
 //! What is refused before a handler runs, each with a problem document.
 
-use crate::stage::{Shop, order, order_of, router, send};
+use crate::stage::{PATIENCE, Shop, order, order_of, router, send};
 use axum::body::Body;
 use http::{HeaderValue, Method, Request};
 use std::sync::Arc;
@@ -107,7 +107,8 @@ async fn while_it_is_processed_the_same_key_is_told_to_come_again() {
         async move { send(&router, order("k")).await }
     });
     begun.notified().await;
-    let said = send(&router, order("\"k\"")).await;
+    let said = tokio::time::timeout(PATIENCE, send(&router, order("\"k\""))).await;
+    let said = said.expect("it is told at once, and does not run");
     said.is_problem(409, "in-progress");
     assert_eq!(said.headers["retry-after"], "1");
     // Whatever it asks for; and another key is not concerned.

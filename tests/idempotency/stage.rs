@@ -18,6 +18,9 @@ use surehand::idempotency::IdempotencyKeys;
 use surehand::rusqlite::{Connection, TransactionBehavior};
 use tower_service::Service;
 
+/// Longer than anything here takes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A folder with a shop in it, and the time there.
 pub(crate) struct Shop {
     pub(crate) folder: tempfile::TempDir,
