@@ -56,7 +56,8 @@ pub enum ErrorKind {
     InvalidMessage,
     /// A subscription has as many pending messages as allowed. Nothing was written.
     OutboxFull,
-    /// The idempotency key was used before, for other content. Nothing was written.
+    /// The idempotency key was used before: for other content, or by another process meanwhile.
+    /// Nothing was written.
     Conflict,
     /// An I/O error or a panic hid the outcome: it may be committed, or not.
     Unknown,

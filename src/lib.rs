@@ -45,6 +45,9 @@ mod handoff;
 #[cfg_attr(not(all(feature = "http", feature = "http-server")), allow(dead_code))]
 pub mod http;
 mod id;
+#[cfg(feature = "http-server")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http-server")))]
+pub mod idempotency;
 mod inbox;
 pub mod limits;
 mod message;

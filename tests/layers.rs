@@ -55,6 +55,7 @@ const RULES: &[(&str, &[&[&str]])] = &[
     ("transport/http", &[L0, L1, &["http", "transport"]]),
     ("transport/local", &[L0, L1, &["transport", "inbox"]]),
     ("http", &[L0, L1]),
+    ("idempotency", &[L0, L1, &["store", "http"]]),
     ("receiver", &[L0, L1, &["http", "inbox", "transport", "transport/local"]]),
     ("relay", &[L0, L1, &["store", "transport"]]),
     ("testing", &[EVERYTHING]),

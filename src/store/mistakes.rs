@@ -41,6 +41,8 @@ pub(crate) const fn schema_to_come(component: Component) -> &'static [&'static s
              INSERT INTO inbox_seen SELECT * FROM inbox_moved;
              DROP TABLE inbox_moved;",
         ],
+        #[cfg(feature = "http-server")]
+        Component::Idempotency => &[include_str!("../../migrations/idempotency/0001.sql")],
     }
 }
 

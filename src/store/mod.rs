@@ -11,6 +11,8 @@ mod busy;
 pub(crate) mod dead;
 pub(crate) mod delivery;
 pub(crate) mod gate;
+#[cfg(feature = "http-server")]
+pub(crate) mod idempotency;
 pub(crate) mod inbox;
 pub(crate) mod log;
 #[cfg(feature = "testing")]

@@ -20,6 +20,9 @@ pub(crate) enum Role {
     Outbox,
     /// The consumer's connection: the acknowledgement rests on its `synchronous` setting.
     Inbox { may_lose_effects: bool },
+    /// Answers to requests with an idempotency key, which are given again.
+    #[cfg(feature = "http-server")]
+    Idempotency,
 }
 
 /// What a connection's settings promise, as read back from it.
@@ -126,6 +129,8 @@ fn try_open(database: &Database, role: Role) -> Result<Connection> {
     let component = match role {
         Role::Outbox => schema::Component::Outbox,
         Role::Inbox { .. } => schema::Component::Inbox,
+        #[cfg(feature = "http-server")]
+        Role::Idempotency => schema::Component::Idempotency,
     };
     // Before anything is written: a newer schema is refused with the file untouched.
     let version = schema::version(&connection, component)?;

@@ -1,6 +1,6 @@
 //! Every statement is prepared, and its plan read: nothing scans a message table, nothing sorts.
 
-use super::{Role, dead, delivery, inbox, log, open, prune, row, stats, subscription};
+use super::{Role, dead, delivery, idempotency, inbox, log, open, prune, row, stats, subscription};
 use crate::database::Database;
 use rusqlite::Connection;
 
@@ -33,6 +33,11 @@ const STATEMENTS: &[&str] = &[
     delivery::COUNT,
     delivery::CONFIRM_SKIP,
     delivery::SKIPPED_BUT_APPLIED,
+    idempotency::OPENED,
+    idempotency::STORE,
+    idempotency::FIND,
+    idempotency::REMEMBER,
+    idempotency::FORGET,
     inbox::OPENED,
     inbox::FIND,
     inbox::CREATE,
@@ -121,6 +126,7 @@ fn no_statement_scans_a_message_table_or_sorts() {
     let database = Database::new(directory.path().join("both.db"));
     let connection = open(&database, Role::Outbox).unwrap();
     open(&database, Role::Inbox { may_lose_effects: false }).unwrap();
+    open(&database, Role::Idempotency).unwrap();
     for sql in STATEMENTS {
         for step in plan(&connection, sql) {
             let small = SMALL.iter().any(|small| step.starts_with(small));
@@ -146,6 +152,7 @@ fn the_list_has_every_statement_of_the_store() {
     let sources = [
         include_str!("dead.rs"),
         include_str!("delivery.rs"),
+        include_str!("idempotency.rs"),
         include_str!("inbox.rs"),
         include_str!("log.rs"),
         include_str!("prune.rs"),

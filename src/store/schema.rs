@@ -5,11 +5,13 @@ use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use rusqlite::{Connection, OptionalExtension};
 
-/// A half of the crate, with its own tables; both may live in one database.
+/// A part of the crate, with its own tables; all may live in one database.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Component {
     Outbox,
     Inbox,
+    #[cfg(feature = "http-server")]
+    Idempotency,
 }
 
 impl Component {
@@ -17,6 +19,8 @@ impl Component {
         match self {
             Self::Outbox => "outbox",
             Self::Inbox => "inbox",
+            #[cfg(feature = "http-server")]
+            Self::Idempotency => "idempotency",
         }
     }
 
@@ -26,6 +30,8 @@ impl Component {
         match self {
             Self::Outbox => &[include_str!("../../migrations/outbox/0001.sql")],
             Self::Inbox => &[include_str!("../../migrations/inbox/0001.sql")],
+            #[cfg(feature = "http-server")]
+            Self::Idempotency => &[include_str!("../../migrations/idempotency/0001.sql")],
         }
     }
 
@@ -33,6 +39,8 @@ impl Component {
         match self {
             Self::Outbox => "SELECT version FROM outbox_schema",
             Self::Inbox => "SELECT version FROM inbox_schema",
+            #[cfg(feature = "http-server")]
+            Self::Idempotency => "SELECT version FROM idempotency_schema",
         }
     }
 
@@ -40,6 +48,10 @@ impl Component {
         match self {
             Self::Outbox => "CREATE TABLE IF NOT EXISTS outbox_schema (version INTEGER NOT NULL)",
             Self::Inbox => "CREATE TABLE IF NOT EXISTS inbox_schema (version INTEGER NOT NULL)",
+            #[cfg(feature = "http-server")]
+            Self::Idempotency => {
+                "CREATE TABLE IF NOT EXISTS idempotency_schema (version INTEGER NOT NULL)"
+            }
         }
     }
 
@@ -51,6 +63,11 @@ impl Component {
             Self::Inbox => {
                 ["DELETE FROM inbox_schema", "INSERT INTO inbox_schema (version) VALUES (?1)"]
             }
+            #[cfg(feature = "http-server")]
+            Self::Idempotency => [
+                "DELETE FROM idempotency_schema",
+                "INSERT INTO idempotency_schema (version) VALUES (?1)",
+            ],
         }
     }
 }
@@ -112,6 +129,11 @@ pub(crate) fn migrate(
                 Component::Inbox => transaction
                     .execute("INSERT INTO inbox_store (one) VALUES (1)", [])
                     .doing(what)?,
+                #[cfg(feature = "http-server")]
+                Component::Idempotency => {
+                    let sql = "INSERT INTO idempotency_store (one, uuid) VALUES (1, ?1)";
+                    transaction.execute(sql, [id.as_bytes()]).doing(what)?
+                }
             };
         }
         let [forget, record] = component.record();
