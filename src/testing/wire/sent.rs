@@ -56,7 +56,7 @@ pub fn sent(sent: &Sent) -> Vec<Written> {
         written.push(undressed(draft));
         let batch = std::slice::from_ref(&envelope);
         let draft = form.batch(&hello, &sent.settled, batch, NOW_S);
-        let events = structured::split(&draft.body).expect("a batch can be read");
+        let events = structured::split(&draft.body, 1).expect("a batch can be read");
         let [only] = events.as_slice() else { panic!("{} events of one", events.len()) };
         let event = structured::read(only.get().as_bytes()).expect("a batch can be read");
         check(event, to_inbox, &sent.settled, sent, &envelope);

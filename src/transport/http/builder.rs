@@ -61,7 +61,7 @@ impl HttpBuilder {
     }
 
     /// The other end is an [`Inbox`](crate::Inbox) behind a
-    /// [receiver](crate::Inbox::into_receiver): it is greeted, told what is settled, and checks the
+    /// [receiver](crate::Inbox::into_router): it is greeted, told what is settled, and checks the
     /// order within a key itself. An answer counts only if it bears an inbox's mark.
     pub fn to_inbox(mut self) -> Self {
         self.form.to_inbox = true;
