@@ -241,7 +241,9 @@ impl<'a> Run<'a> {
         ];
         if let Some(service) = &self.service {
             let url = format!("http://{}/inbox", service.proxy.address);
-            arguments.extend(["--to".into(), url, "--batches".into(), "16".into()]);
+            // Small ones, and several at a time: they overtake each other, too.
+            let many = ["--batches", "16", "--requests", "4"].map(String::from);
+            arguments.extend(["--to".into(), url].into_iter().chain(many));
         }
         if until_idle {
             arguments.push("--until-idle".into());

@@ -13,7 +13,7 @@ use surehand::transport::{Http, Local};
 use surehand::{Effect, Failure, Inbox, Json, Relay, Subscription};
 
 pub(crate) const USAGE: &str = "worker --outbox shop.db --inbox warehouse.db [--until-idle] \
-    [--to http://127.0.0.1:7070/inbox] [--batches N]";
+    [--to http://127.0.0.1:7070/inbox] [--batches N] [--requests N]";
 
 /// How much of each article there is before the first order.
 pub(crate) const STOCK: i64 = 1_000_000_000;
@@ -23,19 +23,37 @@ pub(crate) struct Worker {
     outbox: PathBuf,
     pub(crate) inbox: PathBuf,
     until_idle: bool,
-    /// The service that ships them, and how many orders go there in one request.
-    to: Option<(String, Option<usize>)>,
+    /// The service that ships them.
+    to: Option<Service>,
+}
+
+/// Where orders go, how many of them in one request, and how many requests at a time.
+pub(crate) struct Service {
+    url: String,
+    batches: Option<usize>,
+    requests: Option<usize>,
+}
+
+impl Service {
+    fn transport(&self) -> Outcome<Http> {
+        let http = Http::signed(&self.url, secret()?).to_inbox().topics([TOPIC]);
+        let http = http.answer_timeout(Duration::from_secs(5));
+        let http = self.batches.map_or(http.clone(), |batches| http.batches(batches));
+        let http = self.requests.map_or(http.clone(), |requests| http.requests(requests));
+        Ok(http.start()?)
+    }
 }
 
 impl Worker {
     pub(crate) fn new(mut arguments: Arguments) -> Outcome<Self> {
-        let to: Option<String> = arguments.optional("--to")?;
+        let url: Option<String> = arguments.optional("--to")?;
         let batches = arguments.optional("--batches")?;
+        let requests = arguments.optional("--requests")?;
         let worker = Self {
             outbox: arguments.required("--outbox")?,
             inbox: arguments.required("--inbox")?,
             until_idle: arguments.flag("--until-idle"),
-            to: to.map(|to| (to, batches)),
+            to: url.map(|url| Service { url, batches, requests }),
         };
         arguments.finish()?;
         Ok(worker)
@@ -43,7 +61,8 @@ impl Worker {
 
     /// One that relays to a service until nothing is left.
     pub(crate) fn to(outbox: PathBuf, to: &str, batches: Option<usize>) -> Self {
-        Self { outbox, inbox: PathBuf::new(), until_idle: true, to: Some((to.into(), batches)) }
+        let to = Service { url: to.into(), batches, requests: None };
+        Self { outbox, inbox: PathBuf::new(), until_idle: true, to: Some(to) }
     }
 
     /// Relays and ships until nothing is left, or until it is told to stop.
@@ -55,14 +74,11 @@ impl Worker {
                 furnish(&self.inbox)?;
                 relay.deliver_to(Local::new(inbox))
             }
-            Some((url, batches)) => {
-                let http = Http::signed(url, secret()?).to_inbox().topics([TOPIC]);
-                let http = http.answer_timeout(Duration::from_secs(5));
-                let http = batches.map_or(http.clone(), |batches| http.batches(batches));
-                let batch = batches.unwrap_or(256);
+            Some(service) => {
+                let batch = service.batches.unwrap_or(256);
                 let warehouse = Subscription::new("warehouse").batch(batch).window(4 * batch);
                 let warehouse = warehouse.ack_timeout(Duration::from_secs(2));
-                relay.subscribe(warehouse, http.start()?)
+                relay.subscribe(warehouse, service.transport()?)
             }
         };
         if self.until_idle {

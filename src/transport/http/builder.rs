@@ -115,7 +115,10 @@ impl HttpBuilder {
         self
     }
 
-    /// How many requests are under way at a time: 64 unless told otherwise, 4 with batches.
+    /// How many requests are under way at a time: 64 unless told otherwise, 4 with batches, and one
+    /// with batches to an inbox: several may overtake each other, and what comes before an earlier
+    /// message of its key is refused there and sent again. Worth raising over a slow network, for
+    /// messages without keys or of very many.
     pub fn requests(mut self, requests: usize) -> Self {
         self.requests = Some(requests.max(1));
         self
@@ -151,7 +154,11 @@ impl HttpBuilder {
     /// Outside a tokio runtime: requests are made on the one that this is called from.
     pub fn start(self) -> Result<Http> {
         let url = self.url()?;
-        let requests = self.requests.unwrap_or(if self.form.batch.is_some() { 4 } else { 64 });
+        let requests = self.requests.unwrap_or(match (self.form.batch, self.form.to_inbox) {
+            (Some(_), true) => 1,
+            (Some(_), false) => 4,
+            (None, _) => 64,
+        });
         let client = client::client(&Terms {
             is_secure: url.scheme() == "https",
             connect_timeout: self.connect_timeout,

@@ -69,7 +69,7 @@ impl Endpoint {
 
     async fn state(&self, hello: &Hello, settled: Ranges, report: &Report) {
         let control = Control::Settled(*hello, settled);
-        match self.post(|form, now_s| form.control(&control, now_s)).await {
+        match self.post(self.form.control(&control, self.now_s())).await {
             Ok(answer) if answer.is_ok() && answer.mark.is_some() => report.confirm(),
             Ok(answer) => report.endpoint(said(&answer, true)),
             Err(said) => report.endpoint(said),
@@ -89,7 +89,7 @@ impl Endpoint {
             if report.is_over() {
                 return;
             }
-            let answer = self.post(|form, now_s| form.single(hello, &envelope, now_s)).await;
+            let answer = self.post(self.form.single(hello, &envelope, self.now_s())).await;
             let said = answer.map_or_else(|said| said, |answer| said(&answer, self.form.to_inbox));
             blocked = !report.say(ticket, said);
         }
@@ -133,9 +133,14 @@ impl Endpoint {
         batch: &[Envelope],
     ) -> Option<Outcome> {
         let Errand { hello, report, .. } = errand;
-        let _permit = self.permits.acquire().await.ok()?;
         let tickets: Vec<Ticket> = batch.iter().map(Envelope::ticket).collect();
-        let draft = |form: &Form, now_s| form.batch(hello, settled, batch, now_s);
+        // In line first, and written while others are under way.
+        let write = async { self.form.batch(hello, settled, batch, self.now_s()) };
+        let (permit, draft) = tokio::join!(biased; self.permits.acquire(), write);
+        let _permit = permit.ok()?;
+        if report.is_over() {
+            return None;
+        }
         let answer = match self.post(draft).await {
             Ok(answer) => answer,
             Err(said) => {
@@ -175,7 +180,7 @@ impl Endpoint {
             return greeter.welcome(Welcome::Stranger);
         }
         let control = Control::Hello(hello);
-        let answer = self.post(|form, now_s| form.control(&control, now_s)).await;
+        let answer = self.post(self.form.control(&control, self.now_s())).await;
         let welcome = match &answer {
             Ok(answer) if answer.is_ok() => read_welcome(&answer.body).ok(),
             _ => None,
@@ -193,11 +198,11 @@ impl Endpoint {
     }
 
     /// Makes one request. What went wrong is either known not to have arrived, or is not known.
-    async fn post(&self, draft: impl Fn(&Form, i64) -> Draft) -> Result<Answer, Said> {
+    async fn post(&self, draft: Draft) -> Result<Answer, Said> {
         if let Some(pace) = &self.pace {
             pace.turn().await;
         }
-        let Draft { fields, body } = draft(&self.form, self.now_s());
+        let Draft { fields, body } = draft;
         let request = self.client.post(self.url.clone()).headers(fields).body(body);
         Ok(self.answer(request.send().await.map_err(lost)?).await)
     }
