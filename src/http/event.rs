@@ -153,6 +153,11 @@ impl<'a> Event<'a> {
             ("type", parts.topic.len(), limits::TOPIC_BYTES),
             ("key", parts.key.as_deref().unwrap_or("").len(), limits::KEY_BYTES),
             (HEADERS, parts.headers.as_deref().unwrap_or("").len(), limits::HEADER_BYTES),
+            (
+                "datacontenttype",
+                parts.content_type.as_deref().unwrap_or("").len(),
+                limits::CONTENT_TYPE_BYTES,
+            ),
             ("data", parts.payload.len(), limits::PAYLOAD_BYTES),
         ];
         match bounds.into_iter().find(|(_, bytes, most)| bytes > most) {

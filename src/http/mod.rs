@@ -17,9 +17,13 @@ pub(crate) mod media;
 pub(crate) mod place;
 pub(crate) mod portable;
 pub(crate) mod problem;
+#[cfg(feature = "http-server")]
+pub(crate) mod refusal;
 pub mod signature;
 pub(crate) mod structured;
 pub(crate) mod text;
+#[cfg(feature = "http-server")]
+pub(crate) mod underway;
 
 pub use signature::{Secret, Signer, SigningKey, Verifier, VerifyingKey};
 

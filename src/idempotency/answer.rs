@@ -1,7 +1,7 @@
 //! An answer as it is stored, and given again.
 
-use super::refusal::unavailable;
 use crate::http::problem::Problem;
+use crate::http::refusal::unavailable;
 use crate::store::idempotency::ResponseRow;
 use axum::response::Response;
 use bytes::Bytes;

@@ -7,19 +7,15 @@ use super::claim::{Claim, fingerprint};
 use super::field;
 use super::key::{IdempotencyKey, Promised, missing};
 use super::memory::Memory;
-use super::refusal::{refusal, unavailable};
-use super::underway::Pass;
 use crate::error::Error;
 use crate::http::problem::{Kind, Problem};
+use crate::http::refusal::{in_progress, refusal, unavailable};
+use crate::http::underway::Pass;
 use crate::store::idempotency::ResponseRow;
 use axum::extract::Request;
 use axum::response::Response;
 use http::{Method, StatusCode};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// When somebody who was refused for now may come again.
-pub(super) const COME_AGAIN: Duration = Duration::from_secs(1);
 
 /// What all requests share.
 #[derive(Clone, Debug)]
@@ -133,11 +129,6 @@ fn is_final(status: StatusCode) -> bool {
     const LATER: [StatusCode; 3] =
         [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
     !status.is_server_error() && !status.is_informational() && !LATER.contains(&status)
-}
-
-fn in_progress() -> Problem {
-    let why = "a request with this idempotency key is being processed";
-    Problem::new(Kind::InProgress, why).after(COME_AGAIN)
 }
 
 fn unreadable(error: &Error) -> Problem {

@@ -2,8 +2,8 @@
 
 use super::claim::Claim;
 use super::gate::{Admitted, Gate};
-use super::refusal::{refusal, unavailable};
-use super::underway::Pass;
+use crate::http::refusal::{refusal, unavailable};
+use crate::http::underway::Pass;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use std::pin::Pin;

@@ -2,9 +2,9 @@
 
 use super::answer::Answer;
 use super::claim::Claim;
-use super::underway::Underway;
 use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
+use crate::http::underway::Underway;
 use crate::id::StoreId;
 use crate::store::idempotency::{self, ResponseRow};
 use crate::store::open::Durability;

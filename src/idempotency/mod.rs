@@ -14,8 +14,6 @@ mod gate;
 mod key;
 mod layer;
 mod memory;
-mod refusal;
-mod underway;
 
 pub use key::IdempotencyKey;
 pub use layer::{IdempotencyLayer, IdempotencyService};

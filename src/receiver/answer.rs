@@ -1,11 +1,10 @@
-//! Responses: what became of a message, a batch or a control, and every refusal.
+//! Responses: what became of a message, a batch or a control.
 
 use crate::handoff::{Applied, Welcome};
-use crate::http::problem::Problem;
 use crate::http::{control, media};
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 
 const REVISION: HeaderName = HeaderName::from_static(media::REVISION);
@@ -50,21 +49,6 @@ pub(super) fn welcome(welcome: &Welcome) -> Response {
     respond(StatusCode::OK, media::JSON, fields, document)
 }
 
-/// A refusal as a problem document.
-pub(super) fn refusal(problem: &Problem) -> Response {
-    let mut fields = HeaderMap::new();
-    if let Some(after) = problem.after {
-        // In whole seconds, and never sooner than was meant.
-        let seconds = after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0));
-        fields.insert(RETRY_AFTER, seconds.into());
-    }
-    let status = StatusCode::from_u16(problem.kind.status()).expect("a status of the table");
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        fields.insert(ALLOW, HeaderValue::from_static("POST"));
-    }
-    respond(status, media::PROBLEM, fields, problem.write())
-}
-
 fn respond(
     status: StatusCode,
     media_type: &'static str,
@@ -80,24 +64,4 @@ fn with(status: StatusCode, fields: HeaderMap, body: Body) -> Response {
     *response.status_mut() = status;
     *response.headers_mut() = fields;
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::http::problem::Kind;
-    use std::time::Duration;
-
-    #[test]
-    fn a_wait_is_in_whole_seconds_however_long_it_is() {
-        for (after, seconds) in [
-            (Duration::ZERO, 0),
-            (Duration::from_millis(1_001), 2),
-            (Duration::from_secs(7), 7),
-            (Duration::MAX, u64::MAX),
-        ] {
-            let response = refusal(&Problem::new(Kind::Busy, "").after(after));
-            assert_eq!(response.headers()[RETRY_AFTER], seconds.to_string());
-        }
-    }
 }

@@ -7,6 +7,7 @@ use super::heard;
 use crate::handoff::{Applied, Hello, Request, Ticket};
 use crate::http::place::Placed;
 use crate::http::problem::{Kind, Problem};
+use crate::http::refusal::unavailable;
 use crate::http::{Unreadable, answers, place, structured};
 use crate::id::Seq;
 use crate::inbox::Received;
@@ -90,7 +91,7 @@ fn join(groups: &mut Vec<Group>, index: usize, placed: Placed) -> Said {
     // The same one twice in one batch is a duplicate of itself.
     group.places.push((index, ticket));
     group.envelopes.push(envelope);
-    let became = Err(heard::unavailable("it was not answered"));
+    let became = Err(unavailable("it was not answered"));
     Said { id: ticket.id.to_string(), seq: Some(ticket.seq), became }
 }
 

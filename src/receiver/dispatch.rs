@@ -2,7 +2,7 @@
 
 use super::body::Body;
 use super::gate::Gate;
-use super::heard::{self, said, unavailable};
+use super::heard::{self, said};
 use super::{answer, batch};
 use crate::error::ErrorKind;
 use crate::handoff::{Applied, Request};
@@ -10,6 +10,7 @@ use crate::http::control::Control;
 use crate::http::event::{Event, message_id, time_ms};
 use crate::http::place::Placed;
 use crate::http::problem::{Kind, Problem};
+use crate::http::refusal::{in_progress, unavailable};
 use crate::http::{Unreadable, binary, media, place, structured};
 use crate::id::MessageId;
 use crate::inbox::Received;
@@ -117,7 +118,7 @@ async fn deliver(gate: &Gate, placed: Placed) -> Result<Applied, Problem> {
 
 /// One message of a sender that has no outbox of ours.
 pub(super) async fn receive(gate: &Gate, received: Received) -> Result<Applied, Problem> {
-    let pass = gate.underway.enter(&received.sender, received.id);
+    let pass = gate.underway.enter(&received.sender, &received.id.to_string());
     let _pass = pass.ok_or_else(in_progress)?;
     match gate.local.receive(received).await {
         Some(Ok(outcome)) => said(&outcome),
@@ -173,9 +174,4 @@ fn received(
 
 pub(super) fn unreadable(why: Unreadable) -> Problem {
     Problem::new(Kind::Unreadable, why.0)
-}
-
-fn in_progress() -> Problem {
-    let again = std::time::Duration::from_secs(1);
-    Problem::new(Kind::InProgress, "another request with it is being worked on").after(again)
 }

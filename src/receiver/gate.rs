@@ -1,11 +1,11 @@
 //! The way in: what is checked in which order, and what is held meanwhile.
 
-use super::answer::refusal;
 use super::body::{self, Body};
 use super::dispatch::{self, Form};
-use super::underway::Underway;
 use super::{KIBIBYTE, Limits};
 use crate::http::problem::{Kind, Problem};
+use crate::http::refusal::{COME_AGAIN, refusal};
+use crate::http::underway::Underway;
 use crate::transport::Local;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -13,11 +13,7 @@ use axum::response::Response;
 use axum::routing::post;
 use http::HeaderMap;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{Semaphore, TryAcquireError};
-
-/// When somebody who found everything full may come again.
-const COME_AGAIN: Duration = Duration::from_secs(1);
 
 /// What all requests share.
 pub(super) struct Gate {

@@ -2,10 +2,10 @@
 
 use crate::handoff::{Applied, Hello, Outcome, Request, Ticket, Welcome};
 use crate::http::problem::{Kind, Problem};
+use crate::http::refusal::unavailable;
 use crate::transport::{Answer, Event, Greeter, Local, Settler, Sink, Transport, Unreachable};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Collects events, and hands them over when the last one who may speak is gone.
@@ -104,8 +104,4 @@ pub(super) fn said(outcome: &Outcome) -> Result<Applied, Problem> {
         (_, Some(problem)) => Err(problem),
         (_, None) => Err(unavailable("it has no outcome")),
     }
-}
-
-pub(super) fn unavailable(why: impl Into<String>) -> Problem {
-    Problem::new(Kind::Unavailable, why).after(Duration::from_secs(1))
 }

@@ -10,7 +10,6 @@ mod body;
 mod dispatch;
 mod gate;
 mod heard;
-mod underway;
 
 use crate::clock::{Clock, System};
 use crate::http::Verifier;

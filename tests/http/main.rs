@@ -10,6 +10,7 @@ mod handoff;
 #[expect(dead_code, reason = "no clock is set here, time only passes")]
 mod hands;
 mod herd;
+mod pace;
 mod post;
 mod promises;
 mod python;

@@ -1,25 +1,25 @@
-//! Which keys this process is working on: a second request with one is told so instead of running.
+//! What this process is working on: a second request with it is told so instead of being run.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A tenant and a key.
+/// Whose it is, and its name there.
 type Named = (String, String);
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Underway(Arc<Mutex<HashSet<Named>>>);
+pub(crate) struct Underway(Arc<Mutex<HashSet<Named>>>);
 
-/// For as long as it is kept, nobody else in this process gets one for the same key.
+/// For as long as it is kept, nobody else in this process gets one for the same.
 #[derive(Debug)]
-pub(super) struct Pass {
+pub(crate) struct Pass {
     all: Underway,
     named: Named,
 }
 
 impl Underway {
     /// A pass, unless somebody has it.
-    pub(super) fn enter(&self, tenant: &str, key: &str) -> Option<Pass> {
-        let named = (tenant.to_owned(), key.to_owned());
+    pub(crate) fn enter(&self, whose: &str, name: &str) -> Option<Pass> {
+        let named = (whose.to_owned(), name.to_owned());
         let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(named.clone());
         is_new.then(|| Pass { all: self.clone(), named })
     }
