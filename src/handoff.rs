@@ -57,6 +57,14 @@ pub struct Request {
     pub envelopes: Vec<Envelope>,
 }
 
+impl Hello {
+    /// A request of this opening.
+    pub(crate) fn request(self, settled: Ranges, envelopes: Vec<Envelope>) -> Request {
+        let Self { store, subscription, incarnation } = self;
+        Request { store, subscription, incarnation, settled, envelopes }
+    }
+}
+
 /// Messages by key, each with those that have to come after it; one without a key stands alone.
 pub(crate) fn lines(envelopes: Vec<Envelope>) -> Vec<Vec<Envelope>> {
     let mut keyed: HashMap<String, Vec<Envelope>> = HashMap::new();

@@ -191,7 +191,7 @@ impl<'a> Event<'a> {
         Ok(message)
     }
 
-    /// Whether the data can stand in a JSON document as what it is, and come back byte for byte.
+    /// Whether the data says that it is JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.content_type.as_deref().is_some_and(media::is_json)
     }

@@ -4,7 +4,7 @@ use super::answer;
 use super::dispatch::{foreign, receive, unreadable};
 use super::gate::Gate;
 use super::heard;
-use crate::handoff::{Applied, Hello, Request, Ticket};
+use crate::handoff::{Applied, Hello, Ticket};
 use crate::http::place::Placed;
 use crate::http::problem::{Kind, Problem};
 use crate::http::refusal::unavailable;
@@ -99,13 +99,7 @@ fn join(groups: &mut Vec<Group>, index: usize, placed: Placed) -> Said {
 async fn apply(gate: &Gate, group: Group, said: &mut [Said]) -> Option<Problem> {
     let Group { hello, settled, mut envelopes, places } = group;
     envelopes.sort_by_key(Envelope::seq);
-    let request = Request {
-        store: hello.store,
-        subscription: hello.subscription,
-        incarnation: hello.incarnation,
-        settled,
-        envelopes,
-    };
+    let request = hello.request(settled, envelopes);
     let heard = heard::deliver(&gate.local, request).await;
     for (index, ticket) in places {
         said[index].became = heard.of_message(ticket);

@@ -5,7 +5,7 @@ use super::gate::Gate;
 use super::heard::{self, said};
 use super::{answer, batch};
 use crate::error::ErrorKind;
-use crate::handoff::{Applied, Request};
+use crate::handoff::Applied;
 use crate::http::control::Control;
 use crate::http::event::{Event, message_id, time_ms};
 use crate::http::place::Placed;
@@ -87,13 +87,7 @@ async fn control(gate: &Gate, control: Control) -> Result<Response, Problem> {
             None => Err(unavailable("the inbox could not answer")),
         },
         Control::Settled(hello, settled) => {
-            let request = Request {
-                store: hello.store,
-                subscription: hello.subscription,
-                incarnation: hello.incarnation,
-                settled,
-                envelopes: Vec::new(),
-            };
+            let request = hello.request(settled, Vec::new());
             match heard::deliver(&gate.local, request).await.refusal {
                 None => Ok(answer::merged()),
                 Some(refusal) => Err(refusal),
@@ -106,13 +100,7 @@ async fn control(gate: &Gate, control: Control) -> Result<Response, Problem> {
 async fn deliver(gate: &Gate, placed: Placed) -> Result<Applied, Problem> {
     let Placed { hello, settled, envelope } = placed;
     let ticket = envelope.ticket();
-    let request = Request {
-        store: hello.store,
-        subscription: hello.subscription,
-        incarnation: hello.incarnation,
-        settled,
-        envelopes: vec![envelope],
-    };
+    let request = hello.request(settled, vec![envelope]);
     heard::deliver(&gate.local, request).await.of_message(ticket)
 }
 

@@ -8,7 +8,7 @@ use super::served::{Phase, ReadAhead, Served};
 use super::share::Held;
 use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
-use crate::handoff::{Hello, Request};
+use crate::handoff::Hello;
 use crate::id::{Seq, StoreId};
 use crate::store::delivery::Change;
 use crate::store::log::{LogRow, Reader};
@@ -229,9 +229,7 @@ fn send(served: &Served, hello: Hello, sending: Sending, sink: &Sink) {
         messaging.batch.message_count = envelopes.len(),
         "messages are on their way"
     );
-    let Hello { store, subscription, incarnation } = hello;
     let stated = !statement.is_empty();
-    let settler = Settler::new(incarnation, request, envelopes.len(), stated, sink.clone());
-    let request = Request { store, subscription, incarnation, settled: statement, envelopes };
-    served.transport.deliver(request, settler);
+    let settler = Settler::new(hello.incarnation, request, envelopes.len(), stated, sink.clone());
+    served.transport.deliver(hello.request(statement, envelopes), settler);
 }

@@ -5,6 +5,7 @@ use super::errand::{Errand, Report};
 use super::form::{Draft, Form};
 use super::pace::Pace;
 use crate::clock::Clock;
+use crate::failure::Failure;
 use crate::handoff::{Applied, Hello, Outcome, lines};
 use crate::http::control::{Control, read_welcome};
 use crate::http::{answers, media};
@@ -257,20 +258,8 @@ fn fitting(envelopes: &[Envelope], most: usize) -> usize {
 /// Without a connection nothing arrived; of anything later nobody knows.
 fn lost(error: reqwest::Error) -> Said {
     let is_unreached = error.is_connect();
-    let why = described(&error.without_url());
+    let why = Failure::retry(error.without_url()).to_string();
     if is_unreached { Said::Rest(why, None) } else { Said::Nothing(why) }
-}
-
-/// The error with its causes, in one line.
-fn described(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 fn text<'a>(fields: &'a HeaderMap, name: &str) -> Option<&'a str> {
