@@ -1,0 +1,3 @@
+//! The same work through surehand's public API.
+
+pub mod pipeline;
