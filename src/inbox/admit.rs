@@ -1,6 +1,7 @@
 //! Whether a message may take effect: the decision, without I/O (rules 16, 17).
 
 use crate::id::{Fingerprint, MessageId, Seq};
+use crate::store::inbox::Seen;
 
 /// What a message says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,15 +14,6 @@ pub(crate) struct Claim {
     pub(crate) after: Seq,
     /// An earlier message of its key failed in this request.
     pub(crate) key_failed: bool,
-}
-
-/// What was applied once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
-    pub(crate) seq: Seq,
-    pub(crate) id: MessageId,
-    pub(crate) revision: i64,
-    pub(crate) fingerprint: Fingerprint,
 }
 
 /// What the consumer remembers of a source.

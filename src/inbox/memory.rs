@@ -1,38 +1,66 @@
-//! What the store remembers of a source, as the decision needs it.
+//! What the store remembers of a source, as the decision needs it: read once, and kept as long as
+//! nobody else writes.
 
+use super::known::Known;
 use super::{Memory, Seen};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::handoff::{Hello, Welcome};
 use crate::id::{MessageId, Seq};
-use crate::store::inbox as rows;
+use crate::store::inbox::{self as rows, SourceRow};
 use crate::watermark::Ranges;
 use rusqlite::Connection;
+use std::convert::Infallible;
 
-/// A source's memory during one transaction.
-pub(super) struct Remembered<'a> {
-    pub(super) connection: &'a Connection,
+/// A source's memory, as the store has it at one of its changes.
+#[derive(Debug)]
+pub(super) struct Remembered {
     pub(super) source: i64,
+    pub(super) changes: i64,
     pub(super) settled: Ranges,
+    pub(super) known: Known,
 }
 
-impl Memory for Remembered<'_> {
-    type Error = Error;
+impl Remembered {
+    pub(super) fn read(connection: &Connection, source: &SourceRow) -> Result<Self> {
+        Ok(Self {
+            source: source.number,
+            changes: source.changes,
+            settled: rows::settled(connection, source.number)?,
+            known: Known::of(rows::seen(connection, source.number)?),
+        })
+    }
+
+    /// Merges a statement (rule 13); says whether it told anything new.
+    pub(super) fn merge(&mut self, connection: &Connection, stated: &Ranges) -> Result<bool> {
+        let mut settled = self.settled.clone();
+        settled.union(stated);
+        mistake!(HorizonOffByOne: settled.insert(settled.last() + 1, settled.last() + 1));
+        if settled == self.settled {
+            return Ok(false);
+        }
+        rows::settle(connection, self.source, &self.settled, &settled)?;
+        for (first, last) in settled.difference(&self.settled).iter() {
+            self.known.forget(first, last);
+        }
+        self.settled = settled;
+        Ok(true)
+    }
+}
+
+impl Memory for Remembered {
+    type Error = Infallible;
 
     fn is_settled(&self, seq: Seq) -> bool {
         self.settled.contains(seq)
     }
 
-    fn at(&mut self, seq: Seq) -> Result<Option<Seen>> {
-        Ok(rows::seen_at(self.connection, self.source, seq)?.map(|row| seen(&row)))
+    fn at(&mut self, seq: Seq) -> Result<Option<Seen>, Infallible> {
+        Ok(self.known.at(seq))
     }
 
-    fn by_id(&mut self, id: MessageId) -> Result<Option<Seen>> {
-        Ok(rows::seen_id(self.connection, self.source, id)?.map(|row| seen(&row)))
+    fn by_id(&mut self, id: MessageId) -> Result<Option<Seen>, Infallible> {
+        Ok(self.known.by_id(id))
     }
-}
-
-fn seen(row: &rows::SeenRow) -> Seen {
-    Seen { seq: row.seq, id: row.id, revision: row.revision, fingerprint: row.fingerprint }
 }
 
 /// Rule 3: the incarnation is registered unless a later one is, or a copy's of the same epoch.

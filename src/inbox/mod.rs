@@ -8,6 +8,7 @@
 mod admit;
 mod effect;
 mod handlers;
+mod known;
 mod memory;
 mod process;
 mod receive;
@@ -18,7 +19,8 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use admit::{Admission, Claim, Memory, Seen, admit};
+pub(crate) use crate::store::inbox::Seen;
+pub(crate) use admit::{Admission, Claim, Memory, admit};
 pub use effect::Effect;
 pub use handlers::Payload;
 pub(crate) use handlers::{Prepared, Preparers};
@@ -35,11 +37,13 @@ use crate::message::Envelope;
 use crate::store::inbox::SourceRow;
 use crate::store::open::Durability;
 use crate::store::transaction::MessageSavepoint;
-use crate::store::{self, FileIdentity, Gate, Role};
+use crate::store::{self, FileIdentity, Gate, Role, checkpoint};
 use crate::topics;
 use handlers::Handler;
+use memory::Remembered;
 use rusqlite::Connection;
 use serde::Serialize;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
@@ -82,6 +86,19 @@ struct Open {
     connection: Connection,
     gate: Gate,
     savepoint: MessageSavepoint,
+    /// By source. What a transaction works with is taken out, and put back once it has committed.
+    memories: RefCell<HashMap<i64, Remembered>>,
+}
+
+impl Open {
+    /// What is remembered of a source: in memory if nobody else has written since it was put there.
+    fn memory(&self, source: &SourceRow) -> Result<Remembered> {
+        let kept = self.memories.borrow_mut().remove(&source.number);
+        match kept.filter(|memory| memory.changes == source.changes) {
+            Some(memory) => Ok(memory),
+            None => Remembered::read(&self.connection, source),
+        }
+    }
 }
 
 impl Inbox {
@@ -253,12 +270,21 @@ impl Inbox {
             let mut connection = store::open(&self.database, self.role)?;
             let gate = Gate::guard(&mut connection)?;
             gate.write(&connection, store::inbox::opened)?;
+            checkpoint::by_hand(&connection)?;
             mistake!(ConsumerNormal: store::mistakes::be_careless(&connection)?);
             self.file = Some(FileIdentity::of(self.database.path()));
             let savepoint = MessageSavepoint::named_by(self.database.random());
-            self.open = Some(Open { connection, gate, savepoint });
+            let memories = RefCell::default();
+            self.open = Some(Open { connection, gate, savepoint, memories });
         }
         Ok(self.open.as_mut().expect("opened just now"))
+    }
+
+    /// To be called when everybody has been answered.
+    pub(crate) fn checkpoint(&self) {
+        if let Some(open) = &self.open {
+            checkpoint::if_due(&open.connection);
+        }
     }
 
     /// After an error that leaves doubt, the connection and all it may remember is dropped.

@@ -3,7 +3,7 @@
 
 use super::handlers::Prepared;
 use super::memory::Remembered;
-use super::run::{self, ESCAPED, Ran};
+use super::run::{self, Ran, is_spoilt};
 use super::work::{Ended, Work};
 use super::{Admission, Claim, Inbox, Open, Seen, admit};
 use crate::error::Result;
@@ -11,11 +11,10 @@ use crate::failure::Failure;
 use crate::handoff::{Applied, Outcome, Request, Ticket};
 use crate::id::Seq;
 use crate::message::Envelope;
-use crate::store::inbox::{self as rows, SeenRow, Verdicts};
+use crate::store::inbox::{self as rows, Notebook, Verdicts};
 #[cfg(feature = "testing")]
 use crate::store::mistakes::tear;
-use crate::store::transaction;
-use crate::watermark::Ranges;
+use crate::store::transaction::{self, Savepoints};
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -47,7 +46,9 @@ impl Inbox {
         request: &Request,
         answer: &mut dyn FnMut(Ticket, Outcome),
     ) -> Result<Processed> {
-        self.process_prepared(request, &HashMap::new(), answer)
+        let processed = self.process_prepared(request, &HashMap::new(), answer);
+        self.checkpoint();
+        processed
     }
 
     pub(crate) fn process_prepared(
@@ -70,6 +71,7 @@ impl Inbox {
                     work.broken.insert(work.request.envelopes[index].seq, why);
                 }
                 Ok(Ended::Uncommitted) => {
+                    self.open = None;
                     work.failed_keys = failed_before;
                     work.alone = true;
                 }
@@ -97,18 +99,27 @@ impl Inbox {
         let open = self.open.as_ref().expect("opened just now");
         self.check_file()?;
         transaction::begin(&open.connection)?;
-        let ended = self.run(open, work, outcomes);
-        match ended {
-            Ok((Ended::Committed { next, high }, true)) => {
-                mistake!(AnswerBeforeCommit: return Ok(Ended::Committed { next, high }));
-                if let Err(error) = open.gate.commit_or_blame(&open.connection)? {
-                    return work.refused_at_commit(next, error);
+        match self.run(open, work, outcomes) {
+            Ok(Round {
+                ended: Ended::Committed { next, high },
+                memory: Some(mut memory),
+                writes,
+            }) => {
+                if writes {
+                    mistake!(AnswerBeforeCommit: return Ok(Ended::Committed { next, high }));
+                    if let Err(error) = open.gate.commit_or_blame(&open.connection)? {
+                        return work.refused_at_commit(next, error);
+                    }
+                    memory.changes += 1;
+                    let Request { store, subscription, .. } = *work.request;
+                    self.reached.insert((store, subscription), high);
+                } else {
+                    transaction::rollback(&open.connection)?;
                 }
-                let Request { store, subscription, .. } = *work.request;
-                self.reached.insert((store, subscription), high);
+                open.memories.borrow_mut().insert(memory.source, memory);
                 Ok(Ended::Committed { next, high })
             }
-            Ok((ended, _)) => {
+            Ok(Round { ended, .. }) => {
                 transaction::rollback(&open.connection)?;
                 Ok(ended)
             }
@@ -120,22 +131,28 @@ impl Inbox {
         }
     }
 
-    /// Says how it ended, and whether anything was written that must be committed.
     fn run(
         &self,
         open: &Open,
         work: &mut Work<'_>,
         outcomes: &mut Vec<(Ticket, Outcome)>,
-    ) -> Result<(Ended, bool)> {
+    ) -> Result<Round> {
         let connection = &open.connection;
         let Request { store, subscription, settled, envelopes, .. } = work.request;
         let source = rows::find(connection, &self.consumer, *store, *subscription)?;
         let Some(source) = source.filter(|source| self.listens_to(work.request, source)) else {
-            return Ok((Ended::Fenced, false));
+            return Ok(Round::undone(Ended::Fenced));
         };
-        let (mut memory, merged) = self.remember(open, source.number, settled)?;
-        let mut verdicts = Verdicts::default();
-        let mut high = source.high.max(memory.settled.last());
+        let mut memory = open.memory(&source)?;
+        let merged = memory.merge(connection, settled)?;
+        let mut steps = Steps {
+            connection,
+            savepoints: open.savepoint.on(connection)?,
+            notebook: Notebook::new(connection, source.number),
+            memory,
+            verdicts: Verdicts::default(),
+        };
+        let mut high = source.high.max(steps.memory.settled.last());
         let began = self.database.now().tick;
         let first = work.next;
         let mut next = first;
@@ -145,13 +162,15 @@ impl Inbox {
             if full || next > first && self.is_over_time(began) {
                 break;
             }
-            let decided = self.decide(open, &mut memory, work, envelope, &mut verdicts)?;
-            let outcome = match decided {
+            let outcome = match self.decide(&mut steps, work, envelope)? {
                 Decided::Outcome(outcome) => outcome,
-                Decided::Rewound(detail) => return Ok((Ended::Rewound(detail), false)),
-                Decided::Escaped => {
-                    return Ok((Ended::Broken { index: next, why: ESCAPED.into() }, false));
+                Decided::Rewound(detail) => return Ok(Round::undone(Ended::Rewound(detail))),
+                Decided::Escaped => return Ok(Round::undone(Ended::escaped(next))),
+                // Who did it? The first one, or one by one they will tell.
+                Decided::Spoilt if next == first => {
+                    return Ok(Round::undone(Ended::escaped(next)));
                 }
+                Decided::Spoilt => return Ok(Round::undone(Ended::Uncommitted)),
             };
             if !matches!(outcome, Outcome::Applied(_))
                 && let Some(key) = envelope.key_hash()
@@ -164,49 +183,34 @@ impl Inbox {
             outcomes.push((envelope.ticket(), outcome));
             next += 1;
         }
+        let Steps { memory, verdicts, mut notebook, .. } = steps;
+        if is_spoilt(connection)? {
+            let alone = next - first == 1;
+            let ended = if alone { Ended::escaped(first) } else { Ended::Uncommitted };
+            return Ok(Round::undone(ended));
+        }
+        notebook.write()?;
         let writes = merged || verdicts != Verdicts::default();
         if writes {
             rows::count(connection, source.number, high, &verdicts)?;
         }
-        Ok((Ended::Committed { next, high }, writes))
+        Ok(Round { ended: Ended::Committed { next, high }, writes, memory: Some(memory) })
     }
 
     fn is_over_time(&self, began: Duration) -> bool {
         self.database.now().tick.saturating_sub(began) >= self.batch_time
     }
 
-    /// The memory of a source with the statement merged into it (rule 13), and whether that told
-    /// anything new.
-    fn remember<'a>(
-        &self,
-        open: &'a Open,
-        source: i64,
-        stated: &Ranges,
-    ) -> Result<(Remembered<'a>, bool)> {
-        let connection = &open.connection;
-        let before = rows::settled(connection, source)?;
-        let mut settled = before.clone();
-        settled.union(stated);
-        mistake!(HorizonOffByOne: settled.insert(settled.last() + 1, settled.last() + 1));
-        let new = settled != before;
-        if new {
-            rows::settle(connection, source, &before, &settled)?;
-        }
-        Ok((Remembered { connection, source, settled }, new))
-    }
-
     fn decide(
         &self,
-        open: &Open,
-        memory: &mut Remembered<'_>,
+        steps: &mut Steps<'_>,
         work: &Work<'_>,
         envelope: &Envelope,
-        verdicts: &mut Verdicts,
     ) -> Result<Decided> {
         if !envelope.is_intact() {
-            verdicts.corrupt += 1;
+            steps.verdicts.corrupt += 1;
             let why = "the content does not match its checksum";
-            self.quarantine(open, work.request, envelope, "corrupt")?;
+            self.quarantine(steps, work.request, envelope, "corrupt")?;
             return Ok(Decided::Outcome(Outcome::Failed(Failure::retry(why))));
         }
         let claim = Claim {
@@ -217,26 +221,27 @@ impl Inbox {
             after: envelope.after,
             key_failed: envelope.key_hash().is_some_and(|key| work.failed_keys.contains(&key)),
         };
-        mistake!(NoMemory: return self.apply(open, memory, work, envelope, verdicts));
-        match admit(memory, &claim)? {
-            Admission::New => self.apply(open, memory, work, envelope, verdicts),
+        mistake!(NoMemory: return self.apply(steps, work, envelope));
+        let Ok(admission) = admit(&mut steps.memory, &claim);
+        match admission {
+            Admission::New => self.apply(steps, work, envelope),
             Admission::Duplicate(seen) => {
-                verdicts.duplicates += 1;
-                self.duplicate(memory, envelope, seen)
+                steps.verdicts.duplicates += 1;
+                steps.duplicate(envelope, seen)
             }
             Admission::Superseded(seen) => {
-                verdicts.superseded += 1;
-                self.duplicate(memory, envelope, Some(seen))
+                steps.verdicts.superseded += 1;
+                steps.duplicate(envelope, Some(seen))
             }
             Admission::Conflict(seen) => {
-                verdicts.conflicts += 1;
-                self.quarantine(open, work.request, envelope, "conflict")?;
+                steps.verdicts.conflicts += 1;
+                self.quarantine(steps, work.request, envelope, "conflict")?;
                 let detail =
                     format!("its id was applied with other content, at place {}", seen.seq);
                 Ok(Decided::Outcome(Outcome::Refused { reason: "conflict", detail }))
             }
             Admission::Blocked => {
-                verdicts.blocked += 1;
+                steps.verdicts.blocked += 1;
                 Ok(Decided::Outcome(Outcome::Blocked))
             }
             Admission::Rewound(other) => Ok(Decided::Rewound(format!(
@@ -246,99 +251,65 @@ impl Inbox {
         }
     }
 
-    /// Answers from memory. The same id at a second place is remembered there too, so that it stays
-    /// a duplicate when the first is settled and forgotten.
-    fn duplicate(
-        &self,
-        memory: &mut Remembered<'_>,
-        envelope: &Envelope,
-        seen: Option<Seen>,
-    ) -> Result<Decided> {
-        let mut applied = Applied { duplicate: true, ..Applied::default() };
-        if let Some(seen) = seen {
-            let row = rows::seen_at(memory.connection, memory.source, seen.seq)?;
-            applied.revision = Some(seen.revision);
-            applied.reply = row.and_then(|row| row.reply);
-            let again = || rows::seen_at(memory.connection, memory.source, envelope.seq);
-            if seen.seq != envelope.seq && again()?.is_none() {
-                let row = SeenRow {
-                    seq: envelope.seq,
-                    id: seen.id,
-                    revision: seen.revision,
-                    fingerprint: seen.fingerprint,
-                    reply: applied.reply.clone(),
-                };
-                rows::remember(memory.connection, memory.source, &row)?;
-            }
-        }
-        Ok(Decided::Outcome(Outcome::Applied(applied)))
-    }
-
     /// Runs the handler in a savepoint, and remembers the message in the same transaction.
     fn apply(
         &self,
-        open: &Open,
-        memory: &Remembered<'_>,
+        steps: &mut Steps<'_>,
         work: &Work<'_>,
         envelope: &Envelope,
-        verdicts: &mut Verdicts,
     ) -> Result<Decided> {
         let Some(handler) = self.handlers.get(envelope.topic()) else {
-            verdicts.unhandled += 1;
-            self.quarantine(open, work.request, envelope, "unhandled")?;
+            steps.verdicts.unhandled += 1;
+            self.quarantine(steps, work.request, envelope, "unhandled")?;
             let detail = format!("no handler for topic {:?}", envelope.topic());
             return Ok(Decided::Outcome(Outcome::Refused { reason: "unhandled", detail }));
         };
-        let row = |reply| SeenRow {
-            seq: envelope.seq,
-            id: envelope.id,
-            revision: envelope.revision,
-            fingerprint: envelope.fingerprint,
-            reply,
-        };
-        let remember = |row: &SeenRow| rows::remember(memory.connection, memory.source, row);
-        mistake!(MemoryBeforeEffect: remember(&row(None))?; tear(&open.connection)?);
-        let ran = if let Some(why) = work.broken.get(&envelope.seq) {
+        let Envelope { seq, id, revision, fingerprint, .. } = *envelope;
+        let seen = Seen { seq, id, revision, fingerprint };
+        let Steps { connection, savepoints, notebook, .. } = steps;
+        mistake!(MemoryBeforeEffect: notebook.remember(seen, None).write()?; tear(connection)?);
+        let ran = if let Some(why) = work.broken.get(&seq) {
             Ran::Failed(Failure::retry(why.clone()))
         } else {
-            match work.prepared.get(&envelope.seq) {
+            match work.prepared.get(&seq) {
                 Some(Err(failure)) => Ran::Failed(failure.again()),
                 prepared => {
                     let prepared = prepared.and_then(|prepared| prepared.as_ref().ok());
-                    run::handler(open, handler, envelope, prepared, |reply| {
-                        mistake!(NoMemory | MemoryBeforeEffect | MemoryAfterEffect:
-                            return Ok(reply));
-                        let row = row(reply);
-                        remember(&row)?;
-                        Ok(row.reply)
-                    })?
+                    let handler = (handler, prepared);
+                    run::handler(connection, savepoints, handler, envelope)?
                 }
             }
         };
         Ok(match ran {
             Ran::Applied(reply) => {
-                mistake!(MemoryAfterEffect: tear(&open.connection)?; remember(&row(None))?);
-                verdicts.applied += 1;
-                let revision = Some(envelope.revision);
+                mistake!(MemoryAfterEffect: tear(connection)?);
+                if !mistake!(NoMemory | MemoryBeforeEffect) {
+                    notebook.remember(seen, reply.clone());
+                }
+                steps.memory.known.remember(seen);
+                steps.verdicts.applied += 1;
+                let revision = Some(revision);
                 Decided::Outcome(Outcome::Applied(Applied { revision, duplicate: false, reply }))
             }
             Ran::Failed(failure) => {
-                mistake!(FailureRemembered: remember(&row(None))?);
-                verdicts.failed += 1;
+                mistake!(FailureRemembered: notebook.remember(seen, None);
+                    steps.memory.known.remember(seen));
+                steps.verdicts.failed += 1;
                 Decided::Outcome(Outcome::Failed(failure))
             }
             Ran::Escaped => Decided::Escaped,
+            Ran::Spoilt => Decided::Spoilt,
         })
     }
 
     fn quarantine(
         &self,
-        open: &Open,
+        steps: &Steps<'_>,
         request: &Request,
         envelope: &Envelope,
         reason: &'static str,
     ) -> Result<()> {
-        self.keep_for_a_person(&open.connection, request.store.as_bytes(), envelope, reason)
+        self.keep_for_a_person(steps.connection, request.store.as_bytes(), envelope, reason)
     }
 
     pub(super) fn keep_for_a_person(
@@ -361,8 +332,50 @@ impl Inbox {
     }
 }
 
+/// What one transaction works with.
+struct Steps<'a> {
+    connection: &'a Connection,
+    savepoints: Savepoints<'a>,
+    notebook: Notebook<'a>,
+    memory: Remembered,
+    verdicts: Verdicts,
+}
+
+impl Steps<'_> {
+    /// Answers from memory. The same id at a second place is remembered there too, so that it stays
+    /// a duplicate when the first is settled and forgotten.
+    fn duplicate(&mut self, envelope: &Envelope, seen: Option<Seen>) -> Result<Decided> {
+        let mut applied = Applied { duplicate: true, ..Applied::default() };
+        if let Some(seen) = seen {
+            applied.revision = Some(seen.revision);
+            applied.reply = rows::reply(self.connection, self.memory.source, seen.seq)?;
+            if seen.seq != envelope.seq && self.memory.known.at(envelope.seq).is_none() {
+                let again = Seen { seq: envelope.seq, ..seen };
+                self.notebook.remember(again, applied.reply.clone());
+                self.memory.known.remember(again);
+            }
+        }
+        Ok(Decided::Outcome(Outcome::Applied(applied)))
+    }
+}
+
+/// How one transaction went: whether something was written that must be committed, and what the
+/// source's memory is after that.
+struct Round {
+    ended: Ended,
+    writes: bool,
+    memory: Option<Remembered>,
+}
+
+impl Round {
+    fn undone(ended: Ended) -> Self {
+        Self { ended, writes: false, memory: None }
+    }
+}
+
 enum Decided {
     Outcome(Outcome),
     Rewound(String),
     Escaped,
+    Spoilt,
 }

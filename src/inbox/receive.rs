@@ -4,7 +4,7 @@
 //! again silently: nobody can know any more whether it was applied. The horizon is counted from the
 //! newest message of the sender, so that a clock of ours that jumps forgets nothing.
 
-use super::run::{self, ESCAPED, Ran};
+use super::run::{self, ESCAPED, Ran, is_spoilt};
 use super::{Inbox, Open};
 use crate::clock::millis;
 use crate::error::Result;
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::handoff::{Applied, Outcome};
 use crate::id::{Fingerprint, MessageId};
 use crate::message::{Envelope, Message, Parts, fingerprint};
-use crate::store::inbox::{self as rows, AdmittedRow, SenderRow, Verdicts};
+use crate::store::inbox::{self as rows, SenderRow, Verdicts};
 use crate::store::transaction;
 use std::time::Duration;
 
@@ -90,7 +90,11 @@ impl Inbox {
         created_at_ms: i64,
         message: Message,
     ) -> Result<Outcome> {
-        self.receive_it(Received { sender: sender.into(), horizon, id, created_at_ms, message })
+        let sender = sender.into();
+        let received = Received { sender, horizon, id, created_at_ms, message };
+        let outcome = self.receive_it(received);
+        self.checkpoint();
+        outcome
     }
 
     pub(crate) fn receive_it(&mut self, received: Received) -> Result<Outcome> {
@@ -198,12 +202,15 @@ impl Inbox {
             let detail = format!("no handler for topic {:?}", envelope.topic());
             return Ok(Some(Outcome::Refused { reason: "unhandled", detail }));
         };
-        let ran = run::handler(open, handler, envelope, None, |reply| {
-            let admitted = AdmittedRow { fingerprint: envelope.fingerprint, reply };
-            let (id, created) = (envelope.id, envelope.created_at_ms);
-            rows::remember_id(connection, row.number, id, created, &admitted)?;
-            Ok(admitted.reply)
-        })?;
+        let mut savepoints = open.savepoint.on(connection)?;
+        let ran = run::handler(connection, &mut savepoints, (handler, None), envelope)?;
+        if let Ran::Applied(reply) = &ran {
+            let (id, created) = ((envelope.id, envelope.fingerprint), envelope.created_at_ms);
+            if is_spoilt(connection)? {
+                return Ok(None);
+            }
+            rows::remember_id(connection, row.number, id, created, reply.as_deref())?;
+        }
         Ok(match ran {
             Ran::Applied(reply) => {
                 verdicts.applied += 1;
@@ -213,7 +220,7 @@ impl Inbox {
                 verdicts.failed += 1;
                 Some(Outcome::Failed(failure))
             }
-            Ran::Escaped => None,
+            Ran::Escaped | Ran::Spoilt => None,
         })
     }
 }

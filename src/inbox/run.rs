@@ -1,11 +1,12 @@
 //! Runs one handler in its savepoint, whatever it does there.
 
+use super::Effect;
 use super::handlers::{Handler, Prepared};
-use super::{Effect, Open};
 use crate::error::Result;
 use crate::failure::Failure;
 use crate::message::Envelope;
-use crate::store::transaction;
+use crate::store::transaction::{self, Savepoints};
+use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What is said of a handler that broke out.
@@ -14,35 +15,34 @@ pub(super) const ESCAPED: &str =
 
 /// What a handler did.
 pub(super) enum Ran {
-    /// Its effect, and the memory of it, are part of the transaction.
+    /// Its effect is part of the transaction, and so the memory of it has to be.
     Applied(Option<Vec<u8>>),
     /// Nothing of it is left.
     Failed(Failure),
-    /// The transaction is gone, or no use any more, and everything in it.
+    /// The transaction is gone, and everything in it.
     Escaped,
+    /// The connection is no use any more, by this one or by one before it in the transaction.
+    Spoilt,
 }
 
-/// Runs a handler in a savepoint, and lets `remember` write down that it did.
+/// Runs a handler in a savepoint. Who spoils the connection and says that all is well is noticed
+/// before the transaction is committed ([`is_spoilt`]).
 ///
 /// # Errors
 ///
 /// The database's own trouble: no message is to blame.
 pub(super) fn handler(
-    open: &Open,
-    handler: &Handler,
+    connection: &Connection,
+    savepoints: &mut Savepoints<'_>,
+    (handler, prepared): (&Handler, Option<&Prepared>),
     envelope: &Envelope,
-    prepared: Option<&Prepared>,
-    remember: impl FnOnce(Option<Vec<u8>>) -> Result<Option<Vec<u8>>>,
 ) -> Result<Ran> {
-    let Open { connection, savepoint, .. } = open;
-    savepoint.set(connection)?;
+    savepoints.set()?;
     let effect = Effect::new(connection, envelope);
     let result = catch_unwind(AssertUnwindSafe(|| handler.apply(&effect, prepared)))
         .unwrap_or_else(|panic| Err(Failure::panicked("the handler", &*panic)));
-    // An open statement keeps its snapshot: once somebody else has written, no transaction could
-    // begin any more. And under query_only the next messages would fail, and our own writes.
-    if connection.is_busy() || transaction::is_query_only(connection)? {
-        return Ok(Ran::Escaped);
+    if result.is_err() && is_spoilt(connection)? {
+        return Ok(Ran::Spoilt);
     }
     let ended = connection.is_autocommit() && !mistake!(EscapeUnnoticed);
     let cause = result.as_ref().err().and_then(Failure::of_the_ground);
@@ -56,13 +56,19 @@ pub(super) fn handler(
     }
     match result {
         Ok(reply) => {
-            let reply = remember(reply)?;
-            let kept = savepoint.release(connection).is_ok() || mistake!(EscapeUnnoticed);
+            let kept = savepoints.release().is_ok() || mistake!(EscapeUnnoticed);
             Ok(if kept { Ran::Applied(reply) } else { Ran::Escaped })
         }
         Err(failure) => {
-            let undone = savepoint.undo(connection).is_ok();
+            let undone = savepoints.undo().is_ok();
             Ok(if undone { Ran::Failed(failure) } else { Ran::Escaped })
         }
     }
+}
+
+/// Whether a handler left a statement open, which keeps its snapshot: once somebody else has
+/// written, no transaction could begin any more. Or query_only on: the next messages would fail,
+/// and our own writes.
+pub(super) fn is_spoilt(connection: &Connection) -> Result<bool> {
+    Ok(connection.is_busy() || transaction::is_query_only(connection)?)
 }

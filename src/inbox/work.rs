@@ -2,6 +2,7 @@
 //! hold.
 
 use super::handlers::Prepared;
+use super::run::ESCAPED;
 use crate::error::{Error, Result};
 use crate::failure::Failure;
 use crate::handoff::Request;
@@ -66,4 +67,10 @@ pub(super) enum Ended {
     },
     /// One of several messages is.
     Uncommitted,
+}
+
+impl Ended {
+    pub(super) fn escaped(index: usize) -> Self {
+        Self::Broken { index, why: ESCAPED.into() }
+    }
 }

@@ -8,7 +8,7 @@ use super::state::{Shared, State};
 use crate::failure::Failure;
 use crate::handoff::{Applied, Outcome, Ticket};
 use crate::id::{Incarnation, Seq};
-use crate::relay::lane::{Lane, Moment, Pace, Plan};
+use crate::relay::lane::{Lane, Moment, Pace, Plan, Sending};
 use crate::store::delivery::Standing;
 use crate::transport::Answer;
 use crate::watermark::Ranges;
@@ -135,7 +135,7 @@ impl State {
         }
         let position = lane.position();
         let plan = lane.plan(stored.read(scope, wants.unwrap_or_default()), now);
-        let idle = plan.changes.is_empty() && plan.position == position && plan.send.is_none();
+        let idle = plan.changes.is_empty() && plan.position == position && plan.send.is_empty();
         if idle {
             return self.looked(relay, lane, steps);
         }
@@ -169,23 +169,24 @@ impl State {
         producer.prune(&scope.rules);
         let full = match scope.rules.cycle {
             Full::Always => true,
-            Full::Sending => plan.send.is_some(),
+            Full::Sending => !plan.send.is_empty(),
             Full::SentToMoves => plan.position.sent_to > stored.position.sent_to,
             Full::Never => false,
         };
         let incarnation = lane.incarnation();
         let epoch = incarnation.epoch;
-        let packet = plan.send.map(|sending| Packet::Request {
+        let request = |sending: Sending| Packet::Request {
             incarnation,
             request: sending.request,
             statement: stated(scope.rules.stated, &producer, sending.statement),
             sent: sending.envelopes.iter().map(Sent::of).collect(),
-        });
+        };
+        let packets: Vec<_> = plan.send.into_iter().map(request).collect();
         let told = |what: &str| {
             let settled_to = plan.position.settled_to;
             let mut text = format!("relay {relay} {what} a cycle in epoch {epoch}");
             text += &format!(", settled to {settled_to}");
-            packet.iter().fold(text, |text, one| format!("{text}; {one:?}"))
+            packets.iter().fold(text, |text, one| format!("{text}; {one:?}"))
         };
         let mut killed = self.clone();
         if spend(&mut killed.faults.kill_relay) {
@@ -195,9 +196,11 @@ impl State {
             steps.fault(|| told("is killed before the sync of"), killed);
         }
         let mut state = self.clone();
-        if let Some(Packet::Request { sent, .. }) = &packet {
-            state.wrong = sent.iter().find_map(|one| wrongly_sent(&producer, one));
-        }
+        let mut sent = packets.iter().flat_map(|packet| match packet {
+            Packet::Request { sent, .. } => sent.as_slice(),
+            _ => &[],
+        });
+        state.wrong = sent.find_map(|one| wrongly_sent(&producer, one));
         state.producer.commit(producer, full);
         if let Some(other) = &mut state.relays[1 - relay] {
             other.change_lane(|lane| lane.look_again());
@@ -205,7 +208,7 @@ impl State {
         if let Some(relay) = &mut state.relays[relay] {
             relay.phase = Phase::Running(Shared::new(lane));
         }
-        state.network.extend(packet.clone().map(Shared::new));
+        state.network.extend(packets.iter().cloned().map(Shared::new));
         steps.progress(|| told("commits"), state);
     }
 

@@ -5,18 +5,29 @@
 //! its group, never of the thread.
 
 use super::Outbox;
+use super::handle::{fault_of, unanswered};
+use super::write::Writer;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{self, Context, Gate, Role};
+use crate::id::MessageId;
+use crate::message::Message;
+use crate::store::{self, Context, Gate, Role, checkpoint};
 use rusqlite::{Connection, Savepoint, TransactionBehavior};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// How many callers share one commit at the most.
 pub(super) const GROUP: usize = 256;
 
 /// A caller's work. Without a savepoint it is not run, only asked how to answer.
-pub(super) type Job = Box<dyn FnOnce(Option<&Savepoint<'_>>, &Outbox) -> Ran + Send>;
+pub(super) type Work = Box<dyn FnOnce(Option<&Savepoint<'_>>, &Outbox) -> Ran + Send>;
+
+/// What a caller hands in.
+pub(super) enum Job {
+    /// One row, written or not: it needs no savepoint.
+    Message(Message, oneshot::Sender<Result<MessageId>>),
+    Work(Work),
+}
 
 /// What became of a caller's work, before the commit.
 pub(super) struct Ran {
@@ -77,15 +88,17 @@ impl Store {
             crash_point!("the async outbox has committed and not answered");
         }
         // Those whose turn did not come share the fate of the transaction.
-        rans.extend(group.drain(..).map(|job| job(None, &self.outbox)));
+        rans.extend(group.drain(..).map(|job| job.left_out(&self.outbox)));
         for ran in rans {
             let fate = committed.as_ref().copied().map_err(Error::again);
             // What a caller that went away leaves behind is dropped here, and may panic.
             let _ = catch_unwind(AssertUnwindSafe(|| (ran.answer)(fate)));
         }
         if committed.is_ok() {
-            let ring = AssertUnwindSafe(|| self.outbox.inner.doorbell.ring());
-            let _ = catch_unwind(ring);
+            let _ = catch_unwind(AssertUnwindSafe(|| self.outbox.committed()));
+            if let Some((connection, _)) = &self.open {
+                checkpoint::if_due(connection);
+            }
         }
     }
 
@@ -98,9 +111,24 @@ impl Store {
         mistake!(GroupAnsweredEarly: store::mistakes::commit_late(connection)?);
         let mut transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).doing(what)?;
+        let bounded = outbox.check_host(&transaction)?;
         while let Some(job) = group.pop_front() {
+            let work = match job {
+                Job::Message(message, answer) if !bounded && message.idempotency_key.is_none() => {
+                    let mut ran =
+                        written(Writer::new(&outbox, &transaction, false), message, answer);
+                    let fault = ran.fault.take();
+                    rans.push(ran);
+                    if transaction.is_autocommit() {
+                        return Err(fault.unwrap_or_else(ended));
+                    }
+                    continue;
+                }
+                Job::Message(message, answer) => in_parts(message, answer),
+                Job::Work(work) => work,
+            };
             let mut savepoint = transaction.savepoint().doing(what)?;
-            let mut ran = job(Some(&savepoint), &outbox);
+            let mut ran = work(Some(&savepoint), &outbox);
             let (keep, fault) = (ran.keep, ran.fault.take());
             rans.push(ran);
             if savepoint.is_autocommit() {
@@ -126,11 +154,54 @@ impl Store {
         if self.open.is_none() {
             let mut connection = store::open(database, Role::Outbox)?;
             let gate = Gate::guard(&mut connection)?;
+            checkpoint::by_hand(&connection)?;
             self.open = Some((connection, gate));
         }
         let (connection, gate) = self.open.as_mut().expect("opened just now");
         Ok((connection, gate))
     }
+}
+
+impl Job {
+    /// Its turn did not come.
+    fn left_out(self, outbox: &Outbox) -> Ran {
+        match self {
+            Self::Message(_, answer) => {
+                let tell = move |committed: Result<()>| {
+                    let _ = answer.send(Err(committed.err().unwrap_or_else(unanswered)));
+                };
+                Ran { keep: false, fault: None, answer: Box::new(tell) }
+            }
+            Self::Work(work) => work(None, outbox),
+        }
+    }
+}
+
+/// Writes a message that is one row: what fails is not there.
+fn written(
+    mut writer: Writer<'_>,
+    message: Message,
+    answer: oneshot::Sender<Result<MessageId>>,
+) -> Ran {
+    answered(writer.write(message).and_then(|id| writer.finish().map(|()| id)), answer)
+}
+
+/// A message that is more than one row, or none, is a piece of work.
+fn in_parts(message: Message, answer: oneshot::Sender<Result<MessageId>>) -> Work {
+    Box::new(move |savepoint, outbox| {
+        let result =
+            savepoint.map_or(Err(unanswered()), |savepoint| outbox.enqueue(savepoint, message));
+        answered(result, answer)
+    })
+}
+
+fn answered(result: Result<MessageId>, answer: oneshot::Sender<Result<MessageId>>) -> Ran {
+    let (keep, fault) = (result.is_ok(), result.as_ref().err().and_then(fault_of));
+    // A caller that went away is told nothing.
+    let tell = move |committed: Result<()>| {
+        let _ = answer.send(result.and_then(|id| committed.map(|()| id)));
+    };
+    Ran { keep, fault, answer: Box::new(tell) }
 }
 
 fn interrupted() -> Error {

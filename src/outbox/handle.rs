@@ -1,7 +1,7 @@
 //! The async producer: many callers, one durable commit.
 
 use super::Outbox;
-use super::group::{GROUP, Job, Ran, Store};
+use super::group::{self, GROUP, Job, Ran, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::MessageId;
 use crate::message::Message;
@@ -98,7 +98,9 @@ impl AsyncOutbox {
     /// As [`Outbox::enqueue`]; and [`ErrorKind::Unknown`] when the commit met an I/O error: the
     /// message may be written or not. Use an idempotency key to do it again safely.
     pub async fn enqueue(&self, message: Message) -> Result<MessageId> {
-        self.transact(move |transaction, outbox| outbox.enqueue(transaction, message)).await
+        let (answer, answered) = oneshot::channel();
+        self.jobs.send(Job::Message(message, answer)).await.map_err(|_| stopped())?;
+        answered.await.unwrap_or_else(|_| Err(unanswered()))
     }
 
     /// Runs the caller's own rows and messages in one savepoint; returns after a durable commit.
@@ -116,7 +118,7 @@ impl AsyncOutbox {
         F: FnOnce(&Savepoint<'_>, &Outbox) -> Result<T, E> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |savepoint, outbox| {
+        let job: group::Work = Box::new(move |savepoint, outbox| {
             let work = match savepoint {
                 Some(savepoint) => catch_unwind(AssertUnwindSafe(|| work(savepoint, outbox)))
                     .map_or(Work::Panicked, Work::Done),
@@ -128,7 +130,7 @@ impl AsyncOutbox {
             let answer = move |committed: Result<()>| drop(answer.send((work, committed)));
             Ran { keep, fault, answer: Box::new(answer) }
         });
-        self.jobs.send(job).await.map_err(|_| stopped())?;
+        self.jobs.send(Job::Work(job)).await.map_err(|_| stopped())?;
         let (work, committed) = answered.await.map_err(|_| unanswered())?;
         match (work, committed) {
             (Work::Done(Err(own)), _) => Err(own),
@@ -142,7 +144,7 @@ impl AsyncOutbox {
 
 /// An error that takes the whole transaction along, told to everybody in it: a full disk, or an
 /// I/O error. Of other types than ours nothing is known.
-fn fault_of<E: 'static>(error: &E) -> Option<Error> {
+pub(super) fn fault_of<E: 'static>(error: &E) -> Option<Error> {
     let error = (error as &dyn Any).downcast_ref::<Error>()?;
     matches!(error.kind(), ErrorKind::DiskFull | ErrorKind::Unknown).then(|| error.again())
 }
@@ -164,7 +166,7 @@ fn stopped() -> Error {
 }
 
 /// The thread had it, and may have committed it.
-fn unanswered() -> Error {
+pub(super) fn unanswered() -> Error {
     Error::new(
         ErrorKind::Unknown,
         "the outbox's thread ended before it answered",

@@ -8,21 +8,21 @@ mod bound;
 mod group;
 mod handle;
 mod idempotency;
+mod write;
 
 pub use handle::AsyncOutbox;
 #[cfg(feature = "testing")]
 pub(crate) use handle::Stepped;
 
-use idempotency::Use;
+use write::Writer;
 
-use crate::clock::millis;
 use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{MessageId, StoreId};
-use crate::message::{Envelope, Message, Parts, fingerprint};
-use crate::store::log::{self, LogRow, NewMessage, Reader};
+use crate::message::{Envelope, Message};
+use crate::store::log::{self, LogRow, Reader};
 use crate::store::open::Durability;
-use crate::store::{self, FileIdentity, Role, transaction};
+use crate::store::{self, FileIdentity, Role};
 use crate::transaction::{InTransaction, inside};
 use crate::wake::Doorbell;
 use rusqlite::Connection;
@@ -30,6 +30,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+/// Longer than a relay beside others holds the lock.
+const GIVE_WAY_FOR: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The producer's side of the handoff.
@@ -126,9 +128,10 @@ impl Outbox {
     /// [`ErrorKind::NotInTransaction`] after a raw `COMMIT`, [`ErrorKind::WrongDatabase`] when the
     /// transaction is on another database, [`ErrorKind::Replaced`] when the file is gone.
     pub fn enqueue(&self, transaction: &impl InTransaction, message: Message) -> Result<MessageId> {
-        let connection = inside(transaction)?;
-        let bounded = self.check_host(connection)?;
-        self.write(connection, message, bounded)
+        let mut writer = self.writer(inside(transaction)?)?;
+        let id = writer.write(message)?;
+        writer.finish()?;
+        Ok(id)
     }
 
     /// Writes many messages in the caller's transaction, and returns their ids in order.
@@ -142,9 +145,10 @@ impl Outbox {
         transaction: &impl InTransaction,
         messages: impl IntoIterator<Item = Message>,
     ) -> Result<Vec<MessageId>> {
-        let connection = inside(transaction)?;
-        let bounded = self.check_host(connection)?;
-        messages.into_iter().map(|message| self.write(connection, message, bounded)).collect()
+        let mut writer = self.writer(inside(transaction)?)?;
+        let ids = messages.into_iter().map(|message| writer.write(message)).collect();
+        writer.finish()?;
+        ids
     }
 
     /// The messages that are in the log, in order, as this connection sees them: for your unit
@@ -194,6 +198,9 @@ impl Outbox {
     /// Commits, and tells the relays of this process at once. Without it they notice within
     /// milliseconds, as they do for other processes.
     ///
+    /// A relay that waits for the write lock meanwhile goes first: this returns when it has let go,
+    /// or after a millisecond.
+    ///
     /// # Errors
     ///
     /// When the commit fails, or the database file was deleted or replaced
@@ -201,7 +208,7 @@ impl Outbox {
     pub fn commit(&self, transaction: rusqlite::Transaction<'_>) -> Result<()> {
         self.inner.file.check(self.inner.database.path())?;
         transaction.commit().map_err(|error| Error::sqlite("commit", error))?;
-        self.inner.doorbell.ring();
+        self.committed();
         Ok(())
     }
 
@@ -222,6 +229,17 @@ impl Outbox {
         &self.inner.database
     }
 
+    /// Tells relays of this process, and lets one go first that waits for the lock.
+    fn committed(&self) {
+        self.inner.doorbell.ring();
+        self.inner.doorbell.turnstile().give_way(GIVE_WAY_FOR);
+    }
+
+    fn writer<'a>(&'a self, connection: &'a Connection) -> Result<Writer<'a>> {
+        let bounded = self.check_host(connection)?;
+        Ok(Writer::new(self, connection, bounded))
+    }
+
     /// Whether this is the database the outbox was opened on; says whether it is bounded.
     fn check_host(&self, connection: &Connection) -> Result<bool> {
         self.inner.file.check(self.inner.database.path())?;
@@ -235,61 +253,6 @@ impl Outbox {
             warn_of_losses(&Durability::of(connection)?);
         }
         Ok(found.bounded)
-    }
-
-    fn write(&self, connection: &Connection, message: Message, bounded: bool) -> Result<MessageId> {
-        self.try_write(connection, message, bounded).inspect_err(|error| {
-            // SQLite may have undone one statement only, and what is left must not be committed.
-            if error.kind() == ErrorKind::DiskFull {
-                let _ = transaction::rollback(connection);
-            }
-        })
-    }
-
-    fn try_write(
-        &self,
-        connection: &Connection,
-        message: Message,
-        bounded: bool,
-    ) -> Result<MessageId> {
-        let headers = message.headers_json();
-        message.check(headers.as_deref())?;
-        let now_ms = self.inner.database.now().wall_ms;
-        let parts = Parts {
-            topic: message.topic.into(),
-            key: message.key,
-            headers,
-            content_type: message.content_type,
-            payload: message.payload,
-        };
-        let use_of_key = message.idempotency_key.as_deref();
-        let use_of_key = use_of_key.map(|key| Use::of(key, &parts, &message.headers));
-        if let Some(first) = use_of_key.map_or(Ok(None), |this| this.first(connection, now_ms))? {
-            return Ok(first);
-        }
-        if bounded {
-            bound::check(connection, &parts)?;
-        }
-        mistake!(MessageApart: store::mistakes::tear(connection)?);
-        let database = &self.inner.database;
-        let id = message.id.unwrap_or_else(|| MessageId::at(now_ms, database.random()));
-        let new = NewMessage {
-            id,
-            created_at_ms: now_ms,
-            expires_at_ms: message.expires.map(|expires| expires.wall_ms(now_ms)),
-            checksum: fingerprint(id, &parts),
-            parts: &parts,
-        };
-        match message.due.map(|due| due.wall_ms(now_ms)) {
-            Some(due) if due > now_ms => log::schedule(connection, &new, due)?,
-            _ => drop(log::insert(connection, &new)?),
-        }
-        if let Some(this) = use_of_key {
-            mistake!(KeyApart: store::mistakes::tear(connection)?);
-            let until = now_ms.saturating_add(millis(self.inner.keep_idempotency_keys));
-            this.remember(connection, id, until)?;
-        }
-        Ok(id)
     }
 }
 

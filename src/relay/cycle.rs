@@ -2,19 +2,20 @@
 //!
 //! One thread, one connection and one commit per cycle serve all subscriptions of a relay.
 
-use super::lane::{Batch, Moment, Plan, Sending};
+use super::lane::{Moment, Plan, Sending};
 use super::pruning::Pruning;
-use super::served::{Phase, ReadAhead, Served};
+use super::served::{Phase, Served};
 use super::share::Held;
 use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handoff::Hello;
 use crate::id::{Seq, StoreId};
 use crate::store::delivery::Change;
-use crate::store::log::{LogRow, Reader};
+use crate::store::log::{self, Reader};
 use crate::store::subscription::{self, Position, SubscriptionState};
-use crate::store::{delivery, log, stats, transaction};
+use crate::store::{checkpoint, delivery, stats, transaction};
 use crate::transport::{Settler, Sink};
+use crate::wake::Doorbell;
 use rusqlite::Connection;
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ pub(super) struct Open {
 }
 
 /// Under which circumstances a cycle runs.
-pub(super) struct Round {
+pub(super) struct Round<'a> {
     pub(super) now: Moment,
     /// Nothing new is claimed.
     pub(super) closing: bool,
@@ -43,6 +44,8 @@ pub(super) struct Round {
     pub(super) keep_settled_ms: i64,
     /// How long settled messages may be deleted.
     pub(super) prune_for: Duration,
+    /// Whoever commits beside these lets the cycle go first.
+    pub(super) doorbells: &'a [Doorbell],
 }
 
 /// What one transaction did.
@@ -60,6 +63,7 @@ impl Open {
         let store = store.ok_or_else(|| {
             Error::new(ErrorKind::NotADatabase, "the outbox has lost its identity", "restore it")
         })?;
+        checkpoint::by_hand(&connection)?;
         let data_version = stats::data_version(&connection)?;
         let next_due_ms = log::next_due(&connection)?;
         let reader = Reader::new(store);
@@ -80,29 +84,29 @@ impl Open {
         log::last_seq(&self.connection).map(Some)
     }
 
-    /// Runs one IMMEDIATE transaction, and sends what it recorded as sent. New messages are read
-    /// before it, so that the lock is not held for that: the log is append-only, and the commit
-    /// that follows syncs every frame that was visible.
+    /// Runs one IMMEDIATE transaction, and sends what it recorded as sent. Messages are read and
+    /// decided about before it, so that the lock is not held for that: the log is append-only,
+    /// whoever changes anything else begins a new epoch, which the transaction checks, and its
+    /// commit syncs every frame that was visible.
     pub(super) fn cycle(
         &mut self,
         database: &Database,
         all: &mut [Served],
         sinks: &[Sink],
-        round: &Round,
+        round: &Round<'_>,
     ) -> Result<Held> {
         for served in &mut *all {
-            served.read_ahead(&self.connection, &mut self.reader, round)?;
+            served.plan_ahead(&self.connection, &mut self.reader, round)?;
         }
+        let turns: Vec<_> = round.doorbells.iter().map(|bell| bell.turnstile().enter()).collect();
         transaction::begin(&self.connection)?;
         let from = database.now().tick;
-        let mut pruned = Duration::ZERO;
+        let mut worked = from;
         let done = self.work(all, round).and_then(|mut done| {
-            let began = database.now().tick;
-            let time = || database.now().tick - began;
+            worked = database.now().tick;
             let keep_ms = round.keep_settled_ms;
-            let is_over = || time() >= round.prune_for;
+            let is_over = || database.now().tick - worked >= round.prune_for;
             done.wrote |= self.pruning.cycle(&self.connection, keep_ms, is_over, round.now)?;
-            pruned = time();
             if done.wrote {
                 transaction::commit(&self.connection)?;
             } else {
@@ -115,15 +119,17 @@ impl Open {
             // The connection is dropped with what it remembers, or the next BEGIN tells.
             let _ = transaction::rollback(&self.connection);
         })?;
+        drop(turns);
         let mut messages = 0;
         for (index, hello, sending) in done.send {
             messages += sending.envelopes.len();
             send(&all[index], hello, sending, &sinks[index]);
         }
-        Ok(Held { from, to, pruned, messages })
+        checkpoint::if_due(&self.connection);
+        Ok(Held { from, to, worked: worked - from, messages })
     }
 
-    fn work(&mut self, all: &mut [Served], round: &Round) -> Result<Done> {
+    fn work(&mut self, all: &mut [Served], round: &Round<'_>) -> Result<Done> {
         let mut done = Done::default();
         let now_ms = round.now.wall_ms;
         if !round.closing && self.next_due_ms.is_some_and(|due| due <= now_ms) {
@@ -148,9 +154,9 @@ impl Open {
         done: &mut Done,
         now: Moment,
     ) -> Result<()> {
-        let Phase::Running { lane, number, hello } = &mut served.phase else { return Ok(()) };
-        let ahead = served.ahead.take();
-        if ahead.is_none() && !lane.must_settle(now) && served.gone.is_none() {
+        let Phase::Running { lane, number, hello } = &served.phase else { return Ok(()) };
+        let planned = served.planned.take();
+        if planned.is_none() && served.gone.is_none() {
             return Ok(());
         }
         let guard = subscription::guard(&self.connection, *number)?;
@@ -166,28 +172,13 @@ impl Open {
             served.paused(&why);
             return Ok(());
         }
-        let before = lane.written();
-        let ReadAhead { at, fresh, more } = ahead.unwrap_or_default();
-        let mut batch = Batch { at: Vec::with_capacity(at.len()), fresh, more };
-        let mut bytes = 0;
-        for seq in at {
-            let row = self.reader.read_at(&self.connection, *number, seq)?;
-            bytes += row.as_ref().map_or(0, LogRow::bytes) as usize;
-            batch.at.push((seq, row));
-            // The lane asks for the others again.
-            if bytes >= lane.settings().batch_bytes {
-                break;
-            }
-        }
-        let plan = lane.plan(batch, now);
+        let Some((before, plan)) = planned else { return Ok(()) };
         let name = &served.subscription.name;
         done.wrote |= write(&self.connection, (*number, name), before, &plan, now)?;
         if plan.position.settled_to != before.settled_to {
             self.pruning.look_again();
         }
-        if let Some(sending) = plan.send {
-            done.send.push((index, *hello, sending));
-        }
+        done.send.extend(plan.send.into_iter().map(|sending| (index, *hello, sending)));
         Ok(())
     }
 }
@@ -200,7 +191,7 @@ fn write(
     now: Moment,
 ) -> Result<bool> {
     let tally = plan.tally != subscription::Tally::default();
-    if plan.changes.is_empty() && plan.position == before && plan.send.is_none() && !tally {
+    if plan.changes.is_empty() && plan.position == before && plan.send.is_empty() && !tally {
         return Ok(false);
     }
     subscription::advance(connection, number, &plan.position, &plan.tally)?;

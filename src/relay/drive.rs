@@ -4,7 +4,7 @@ use super::engine::{Engine, Next};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::FileIdentity;
 use crate::transport::{Event, Sink};
-use crate::wake::{Doorbell, WalWatcher};
+use crate::wake::WalWatcher;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,7 +45,6 @@ enum Signal {
 pub(super) async fn run(
     engine: Engine,
     file: FileIdentity,
-    doorbells: Vec<Doorbell>,
     drain: Duration,
     goal: Goal,
     shutdown: impl Future<Output = ()>,
@@ -59,7 +58,6 @@ pub(super) async fn run(
         file,
         signals,
         sender,
-        doorbells,
         drain,
         goal,
         recheck_until: Duration::ZERO,
@@ -110,7 +108,6 @@ struct Driver {
     file: FileIdentity,
     signals: Receiver<Signal>,
     sender: Sender<Signal>,
-    doorbells: Vec<Doorbell>,
     /// How long a stopping relay waits for answers.
     drain: Duration,
     goal: Goal,
@@ -126,7 +123,8 @@ impl Driver {
     fn drive(mut self) -> Result<()> {
         let sinks = self.sinks();
         let _listening: Vec<_> = self
-            .doorbells
+            .engine
+            .doorbells()
             .iter()
             .map(|doorbell| {
                 let sender = self.sender.clone();

@@ -13,6 +13,7 @@ use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{self, Role, subscription};
 use crate::transport::{Event, Sink};
+use crate::wake::Doorbell;
 use rusqlite::Connection;
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ pub(super) struct Engine {
     open: Option<Open>,
     served: Vec<Served>,
     keep_settled_ms: i64,
+    doorbells: Vec<Doorbell>,
     others_wrote: TickMs,
     share: Share,
     retry_open: TickMs,
@@ -52,6 +54,7 @@ impl Engine {
             open,
             served: Vec::new(),
             keep_settled_ms: 0,
+            doorbells: Vec::new(),
             others_wrote: TickMs::MIN / 2,
             share: Share::new(),
             retry_open: TickMs::MIN,
@@ -62,6 +65,15 @@ impl Engine {
 
     pub(super) fn serve(&mut self, served: Served) {
         self.served.push(served);
+    }
+
+    /// Is told by this bell of commits, and lets its side pass.
+    pub(super) fn woken_by(&mut self, doorbell: Doorbell) {
+        self.doorbells.push(doorbell);
+    }
+
+    pub(super) fn doorbells(&self) -> &[Doorbell] {
+        &self.doorbells
     }
 
     /// How many subscriptions are served.
@@ -156,12 +168,12 @@ impl Engine {
     }
 
     fn cycle(&mut self, sinks: &[Sink], now: Moment) -> Result<()> {
-        let Self { open, served, closing, keep_settled_ms, share, database, .. } = self;
+        let Self { open, served, closing, keep_settled_ms, share, database, doorbells, .. } = self;
         let Some(open) = open else { return Ok(()) };
         let (closing, keep_settled_ms, most) = (*closing, *keep_settled_ms, share.most());
         let is_alone = now.tick - self.others_wrote >= LATELY_MS;
         let prune_for = if is_alone { PRUNE_ALONE_FOR } else { PRUNE_BESIDE_FOR };
-        let round = Round { now, closing, most, keep_settled_ms, prune_for };
+        let round = Round { now, closing, most, keep_settled_ms, prune_for, doorbells };
         let held = open.cycle(database, served, sinks, &round)?;
         if is_alone {
             share.alone();

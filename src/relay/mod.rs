@@ -51,7 +51,6 @@ use std::time::Duration;
 pub struct Relay {
     engine: Engine,
     file: FileIdentity,
-    doorbells: Vec<Doorbell>,
     drain: Duration,
 }
 
@@ -66,7 +65,7 @@ impl Relay {
         let connection = store::open(&database, Role::Outbox)?;
         let file = FileIdentity::of(database.path());
         let engine = Engine::new(database, connection)?;
-        Ok(Self { engine, file, doorbells: Vec::new(), drain: Duration::from_secs(10) })
+        Ok(Self { engine, file, drain: Duration::from_secs(10) })
     }
 
     /// Delivers over one subscription, named `default`, the topics the transport takes.
@@ -83,7 +82,7 @@ impl Relay {
     /// Is told at once about the commits of an outbox of this process
     /// ([`Outbox::doorbell`](crate::Outbox::doorbell)), instead of noticing them.
     pub fn woken_by(mut self, doorbell: Doorbell) -> Self {
-        self.doorbells.push(doorbell);
+        self.engine.woken_by(doorbell);
         self
     }
 
@@ -120,8 +119,8 @@ impl Relay {
     /// [`ErrorKind::Replaced`]: crate::ErrorKind::Replaced
     /// [`ErrorKind::Stopped`]: crate::ErrorKind::Stopped
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<()> {
-        let Self { engine, file, doorbells, drain } = self;
-        drive::run(engine, file, doorbells, drain, Goal::Shutdown, shutdown).await
+        let Self { engine, file, drain } = self;
+        drive::run(engine, file, drain, Goal::Shutdown, shutdown).await
     }
 
     /// Runs until nothing is left to deliver but dead letters and what waits behind them (at the
@@ -133,8 +132,8 @@ impl Relay {
     ///
     /// As [`run_until`](Self::run_until).
     pub async fn run_until_idle(self) -> Result<()> {
-        let Self { engine, file, doorbells, drain } = self;
-        drive::run(engine, file, doorbells, drain, Goal::Idle, std::future::pending()).await
+        let Self { engine, file, drain } = self;
+        drive::run(engine, file, drain, Goal::Idle, std::future::pending()).await
     }
 }
 

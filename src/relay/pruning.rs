@@ -9,8 +9,10 @@ use crate::store::{self, log, prune, subscription};
 use rusqlite::Connection;
 use std::time::Duration;
 
-/// Rows deleted by one cycle at the most.
-const SLICE: i64 = 512;
+/// Rows deleted by one cycle at the most, if there is time.
+const SLICE: i64 = 4_096;
+/// Notes and keys that are out of date: the same.
+const SLICE_OF_NOTES: i64 = 512;
 /// How long one cycle deletes: alone, and while others write.
 pub(super) const PRUNE_ALONE_FOR: Duration = Duration::from_millis(3);
 pub(super) const PRUNE_BESIDE_FOR: Duration = Duration::from_micros(200);
@@ -87,8 +89,8 @@ impl Pruning {
         }
         let done = prune::settled(connection, from, through, is_over)?;
         self.more |= done < through;
-        log::forget_keys(connection, now.wall_ms, SLICE)?;
-        store::dead::forget(connection, now.wall_ms - KEEP_NOTES_MS, SLICE)?;
+        log::forget_keys(connection, now.wall_ms, SLICE_OF_NOTES)?;
+        store::dead::forget(connection, now.wall_ms - KEEP_NOTES_MS, SLICE_OF_NOTES)?;
         Ok(true)
     }
 }

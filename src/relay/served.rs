@@ -3,7 +3,7 @@
 use super::Subscription;
 use super::cycle::Round;
 use super::halt::{consumer_rewound, log_ends, removed, rewound};
-use super::lane::{Lane, Moment, TickMs, Trouble, Wants};
+use super::lane::{Batch, Lane, Moment, Plan, TickMs, Trouble, Wants};
 use super::lock::Lock;
 use super::subscription::Start;
 use crate::database::Database;
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::handoff::{Hello, Welcome};
 use crate::id::{Incarnation, Seq, StoreId, SubscriptionId};
 use crate::store::log::{LogRow, Reader};
-use crate::store::subscription::{Doubt, SubscriptionRow, SubscriptionState};
+use crate::store::subscription::{Doubt, Position, SubscriptionRow, SubscriptionState};
 use crate::store::{self, delivery, log, prune, subscription};
 use crate::topics::Topics;
 use crate::transport::{Event, Greeter, Sink, Transport, Unreachable};
@@ -27,8 +27,8 @@ pub(super) struct Served {
     pub(super) topics: Topics,
     lock: Option<Lock>,
     pub(super) phase: Phase,
-    /// What was read for the cycle that comes.
-    pub(super) ahead: Option<ReadAhead>,
+    /// What the cycle that comes is to write and send, and where the subscription stood before.
+    pub(super) planned: Option<(Position, Plan)>,
     /// How often the other side was greeted anew.
     greeting: u64,
     /// An earlier lane of this process served it: what was under way is no crash.
@@ -37,17 +37,6 @@ pub(super) struct Served {
     seen: bool,
     /// The destination said that it will not come back, and how: to be paused by the next cycle.
     pub(super) gone: Option<String>,
-}
-
-/// What a cycle will decide about.
-#[derive(Debug, Default)]
-pub(super) struct ReadAhead {
-    /// Places to be read inside the transaction: exceptions, which others may change.
-    pub(super) at: Vec<Seq>,
-    /// Messages from the log, which nobody changes.
-    pub(super) fresh: Vec<LogRow>,
-    /// Whether there are more than these; none when the log was not read.
-    pub(super) more: Option<bool>,
 }
 
 /// Where a subscription stands with its destination.
@@ -88,7 +77,7 @@ impl Served {
     pub(super) fn new(subscription: Subscription, transport: Box<dyn Transport>) -> Self {
         let topics = subscription.chosen_topics(transport.topics());
         let phase = Phase::Standby { again: TickMs::MIN };
-        let (lock, ahead, greeting, opened_before, seen) = (None, None, 0, false, false);
+        let (lock, planned, greeting, opened_before, seen) = (None, None, 0, false, false);
         let gone = None;
         Self {
             subscription,
@@ -96,7 +85,7 @@ impl Served {
             topics,
             lock,
             phase,
-            ahead,
+            planned,
             greeting,
             opened_before,
             seen,
@@ -242,32 +231,46 @@ impl Served {
         }
     }
 
-    /// Reads what the lane wants from the log, before the write lock is taken.
-    pub(super) fn read_ahead(
+    /// Reads what the lane wants, and lets it decide, before the write lock is taken. If the epoch
+    /// turns out to be another one by then, the lane is dropped with all it decided.
+    pub(super) fn plan_ahead(
         &mut self,
         connection: &Connection,
         reader: &mut Reader,
-        round: &Round,
+        round: &Round<'_>,
     ) -> Result<()> {
-        self.ahead = None;
+        self.planned = None;
         let Phase::Running { lane, number, .. } = &mut self.phase else { return Ok(()) };
         let wants = if round.closing { None } else { lane.wants(round.now) };
-        let Some(Wants { mut at, fresh }) = wants else { return Ok(()) };
+        if wants.is_none() && !lane.must_settle(round.now) {
+            return Ok(());
+        }
+        let Wants { mut at, fresh } = wants.unwrap_or_default();
         // The lane asks for the others again.
         at.truncate(round.most);
+        let mut batch = Batch { at: Vec::with_capacity(at.len()), ..Batch::default() };
         let most = round.most - at.len();
-        let mut ahead = ReadAhead { at, ..ReadAhead::default() };
+        let mut bytes = 0;
+        for seq in at {
+            let row = reader.read_at(connection, *number, seq)?;
+            bytes += row.as_ref().map_or(0, LogRow::bytes) as usize;
+            batch.at.push((seq, row));
+            if bytes >= lane.settings().most_bytes_at_once() {
+                break;
+            }
+        }
         if let Some((after, (rows, bytes))) = fresh.filter(|_| most > 0) {
             let wanted = |topic: &str| self.topics.contains(topic);
             let room = (rows.min(most), bytes);
-            let more = reader.read_after(connection, after, room, &wanted, &mut ahead.fresh)?;
-            ahead.more = Some(more);
+            let more = reader.read_after(connection, after, room, &wanted, &mut batch.fresh)?;
+            batch.more = Some(more);
             // Delivered again after a rewind: in the content that took effect.
             if after < lane.sent_to() {
-                Reader::replace(connection, *number, &mut ahead.fresh)?;
+                Reader::replace(connection, *number, &mut batch.fresh)?;
             }
         }
-        self.ahead = Some(ahead);
+        let before = lane.written();
+        self.planned = Some((before, lane.plan(batch, round.now)));
         Ok(())
     }
 

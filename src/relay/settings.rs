@@ -23,6 +23,17 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// Messages that one cycle sends, in as many requests as that takes: with half of the window
+    /// under way, the next half is got ready.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.batch.max(self.window / 2)
+    }
+
+    /// The same in bytes.
+    pub(crate) fn most_bytes_at_once(&self) -> usize {
+        self.batch_bytes.max(self.window_bytes / 2)
+    }
+
     /// The longest wait that can have been written: what a jump of the clock is clamped to.
     pub(crate) fn longest_wait_ms(&self) -> i64 {
         crate::clock::millis(self.retry.longest())

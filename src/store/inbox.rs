@@ -1,39 +1,46 @@
 //! The consumer's memory: what each source has settled, and what was applied and is not settled.
 
-use super::{read_all, read_one, run};
+use super::{Context, read_all, read_one, run};
 use crate::error::Result;
 use crate::id::{Fingerprint, Incarnation, MessageId, Seq, StoreId, SubscriptionId};
 use crate::message::Envelope;
 use crate::watermark::Ranges;
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 pub(super) const OPENED: &str = "UPDATE inbox_store SET openings = openings + 1 WHERE one = 1";
-pub(super) const FIND: &str = "SELECT source, epoch, nonce, high FROM inbox_source \
+pub(super) const FIND: &str = "SELECT source, epoch, nonce, high, changes FROM inbox_source \
     WHERE consumer = ?1 AND store = ?2 AND subscription = ?3";
 pub(super) const CREATE: &str = "INSERT INTO inbox_source \
     (consumer, store, subscription, epoch, nonce) VALUES (?1, ?2, ?3, ?4, ?5)";
-pub(super) const REGISTER: &str =
-    "UPDATE inbox_source SET epoch = ?2, nonce = ?3 WHERE source = ?1";
+pub(super) const REGISTER: &str = "UPDATE inbox_source \
+    SET epoch = ?2, nonce = ?3, changes = changes + 1 WHERE source = ?1";
 pub(super) const SETTLED: &str =
     "SELECT first, last FROM inbox_settled WHERE source = ?1 ORDER BY first";
 pub(super) const FORGET_RANGE: &str = "DELETE FROM inbox_settled WHERE source = ?1 AND first = ?2";
 pub(super) const SET_RANGE: &str =
     "INSERT OR REPLACE INTO inbox_settled (source, first, last) VALUES (?1, ?2, ?3)";
 pub(super) const PRUNE: &str = "DELETE FROM inbox_seen WHERE source = ?1 AND seq BETWEEN ?2 AND ?3";
-pub(super) const SEEN_AT: &str =
-    "SELECT id, revision, fingerprint, reply FROM inbox_seen WHERE source = ?1 AND seq = ?2";
-/// By the index, which has the places in order; the primary key would be walked from its start.
-pub(super) const SEEN_ID: &str = "SELECT seq, revision, fingerprint, reply \
-    FROM inbox_seen INDEXED BY inbox_seen_id_idx \
-    WHERE source = ?1 AND id = ?2 ORDER BY seq LIMIT 1";
+pub(super) const SEEN: &str =
+    "SELECT seq, id, revision, fingerprint FROM inbox_seen WHERE source = ?1 ORDER BY seq";
+pub(super) const REPLY: &str = "SELECT reply FROM inbox_seen WHERE source = ?1 AND seq = ?2";
 pub(super) const REMEMBER: &str = "INSERT INTO inbox_seen \
     (source, seq, id, revision, fingerprint, reply) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+/// How many are remembered by one statement, if there are so many.
+const ROWS: usize = 32;
+static REMEMBER_MANY: LazyLock<String> = LazyLock::new(|| {
+    let row = |index: usize| {
+        let [a, b, c, d, e] = std::array::from_fn(|column| 5 * index + column + 2);
+        format!(", (?1, ?{a}, ?{b}, ?{c}, ?{d}, ?{e})")
+    };
+    (1..ROWS).fold(REMEMBER.to_owned(), |sql, index| sql + &row(index))
+});
 pub(super) const COUNT: &str = "UPDATE inbox_source SET high = max(high, ?2), \
     applied = applied + ?3, duplicates = duplicates + ?4, failed = failed + ?5, \
     blocked = blocked + ?6, conflicts = conflicts + ?7, superseded = superseded + ?8, \
     corrupt = corrupt + ?9, unhandled = unhandled + ?10, stale = stale + ?11, \
-    refused = refused + ?12 WHERE source = ?1";
+    refused = refused + ?12, changes = changes + 1 WHERE source = ?1";
 pub(super) const QUARANTINE: &str = "INSERT INTO inbox_quarantine (consumer, origin, seq, id, \
     reason, topic, key, headers, content_type, payload, received_at_ms) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
@@ -63,16 +70,17 @@ pub(crate) struct SourceRow {
     pub(crate) number: i64,
     pub(crate) incarnation: Incarnation,
     pub(crate) high: Seq,
+    /// Counted up by everything that is written of the source.
+    pub(crate) changes: i64,
 }
 
 /// A message that was applied and is not settled yet.
-#[derive(Clone, Debug)]
-pub(crate) struct SeenRow {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
     pub(crate) seq: Seq,
     pub(crate) id: MessageId,
     pub(crate) revision: i64,
     pub(crate) fingerprint: Fingerprint,
-    pub(crate) reply: Option<Vec<u8>>,
 }
 
 /// What became of the messages of one transaction.
@@ -107,6 +115,7 @@ pub(crate) fn find(
             number: row.get(0)?,
             incarnation: Incarnation { epoch: row.get(1)?, nonce: row.get(2)? },
             high: row.get(3)?,
+            changes: row.get(4)?,
         })
     })
 }
@@ -161,39 +170,76 @@ pub(crate) fn settle(
     Ok(())
 }
 
-pub(crate) fn seen_at(connection: &Connection, source: i64, seq: Seq) -> Result<Option<SeenRow>> {
-    read_one(connection, SEEN_AT, [source, seq], "look for a message", |row| {
-        Ok(SeenRow {
-            seq,
-            id: MessageId::from_bytes(row.get(0)?),
-            revision: row.get(1)?,
-            fingerprint: Fingerprint(row.get(2)?),
-            reply: row.get(3)?,
-        })
-    })
-}
-
-pub(crate) fn seen_id(
-    connection: &Connection,
-    source: i64,
-    id: MessageId,
-) -> Result<Option<SeenRow>> {
-    let parameters = params![source, id.as_bytes()];
-    read_one(connection, SEEN_ID, parameters, "look for a message", |row| {
-        Ok(SeenRow {
+/// All that was applied and is not settled.
+pub(crate) fn seen(connection: &Connection, source: i64) -> Result<Vec<Seen>> {
+    read_all(connection, SEEN, [source], "read what was applied", |row| {
+        Ok(Seen {
             seq: row.get(0)?,
-            id,
-            revision: row.get(1)?,
-            fingerprint: Fingerprint(row.get(2)?),
-            reply: row.get(3)?,
+            id: MessageId::from_bytes(row.get(1)?),
+            revision: row.get(2)?,
+            fingerprint: Fingerprint(row.get(3)?),
         })
     })
 }
 
-pub(crate) fn remember(connection: &Connection, source: i64, seen: &SeenRow) -> Result<()> {
-    let SeenRow { seq, id, revision, fingerprint, reply } = seen;
-    let parameters = params![source, seq, id.as_bytes(), revision, fingerprint.0, reply];
-    run(connection, REMEMBER, parameters, "remember a message").map(drop)
+/// What the handler returned for the message that was applied at a place.
+pub(crate) fn reply(connection: &Connection, source: i64, seq: Seq) -> Result<Option<Vec<u8>>> {
+    let reply = read_one(connection, REPLY, [source, seq], "read a reply", |row| row.get(0))?;
+    Ok(reply.flatten())
+}
+
+/// What a transaction applies of a source, written down at its end: many rows to a statement.
+pub(crate) struct Notebook<'a> {
+    connection: &'a Connection,
+    source: i64,
+    entries: Vec<(Seen, Option<Vec<u8>>)>,
+}
+
+impl<'a> Notebook<'a> {
+    pub(crate) fn new(connection: &'a Connection, source: i64) -> Self {
+        Self { connection, source, entries: Vec::new() }
+    }
+
+    pub(crate) fn remember(&mut self, seen: Seen, reply: Option<Vec<u8>>) -> &mut Self {
+        self.entries.push((seen, reply));
+        self
+    }
+
+    pub(crate) fn write(&mut self) -> Result<()> {
+        let what = "remember messages";
+        let whole = self.entries.len() / ROWS * ROWS;
+        let (many, few) = self.entries.split_at(whole);
+        for (rows, sql) in [(ROWS, REMEMBER_MANY.as_str()), (1, REMEMBER)] {
+            let entries = if rows == 1 { few } else { many };
+            if entries.is_empty() {
+                continue;
+            }
+            let mut statement = self.connection.prepare_cached(sql).doing(what)?;
+            for rows in entries.chunks(rows) {
+                statement.raw_bind_parameter(1, self.source).doing(what)?;
+                for (index, (seen, reply)) in rows.iter().enumerate() {
+                    bind(&mut statement, 5 * index + 2, seen, reply.as_deref()).doing(what)?;
+                }
+                statement.raw_execute().doing(what)?;
+            }
+        }
+        self.entries.clear();
+        Ok(())
+    }
+}
+
+fn bind(
+    statement: &mut CachedStatement<'_>,
+    first: usize,
+    seen: &Seen,
+    reply: Option<&[u8]>,
+) -> rusqlite::Result<()> {
+    let Seen { seq, id, revision, fingerprint } = seen;
+    statement.raw_bind_parameter(first, seq)?;
+    statement.raw_bind_parameter(first + 1, id.as_bytes())?;
+    statement.raw_bind_parameter(first + 2, revision)?;
+    statement.raw_bind_parameter(first + 3, fingerprint.0)?;
+    statement.raw_bind_parameter(first + 4, reply)
 }
 
 pub(crate) fn count(
@@ -282,11 +328,10 @@ pub(crate) fn admitted(
 pub(crate) fn remember_id(
     connection: &Connection,
     sender: i64,
-    id: MessageId,
+    (id, fingerprint): (MessageId, Fingerprint),
     created_at_ms: i64,
-    admitted: &AdmittedRow,
+    reply: Option<&[u8]>,
 ) -> Result<()> {
-    let AdmittedRow { fingerprint, reply } = admitted;
     let parameters = params![sender, id.as_bytes(), fingerprint.0, created_at_ms, reply];
     run(connection, ADMIT, parameters, "remember an id").map(drop)
 }

@@ -1,10 +1,11 @@
 //! The log of messages: appended by producers, read by relays, emptied when settled.
 
-use super::{dead, delivery, read_all, read_one, run, subscription};
+use super::{Context, dead, delivery, read_all, read_one, run, subscription};
 use crate::error::Result;
 use crate::id::{Fingerprint, MessageId, Seq, StoreId};
 use crate::message::Parts;
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
+use std::sync::LazyLock;
 
 pub(crate) use super::row::{Content, LogRow, Reader};
 
@@ -12,6 +13,17 @@ pub(crate) use super::row::{Content, LogRow, Reader};
 pub(super) const INSERT: &str = "INSERT INTO main.outbox_message \
     (id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, payload) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+/// Messages that are appended by one statement, if there are so many.
+const ROWS: usize = 16;
+const COLUMNS: usize = 9;
+static INSERT_MANY: LazyLock<String> = LazyLock::new(|| {
+    let row = |index: usize| {
+        let places: Vec<_> =
+            (1..=COLUMNS).map(|column| format!("?{}", COLUMNS * index + column)).collect();
+        format!(", ({})", places.join(", "))
+    };
+    (1..ROWS).fold(INSERT.to_owned(), |sql, index| sql + &row(index))
+});
 pub(super) const SCHEDULE: &str = "INSERT INTO main.outbox_scheduled \
     (id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, payload, \
     due_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -47,12 +59,12 @@ pub(crate) struct Store {
 
 /// A message as it is written: everything but its place.
 #[derive(Debug)]
-pub(crate) struct NewMessage<'a> {
+pub(crate) struct NewMessage {
     pub(crate) id: MessageId,
     pub(crate) created_at_ms: i64,
     pub(crate) expires_at_ms: Option<i64>,
     pub(crate) checksum: Fingerprint,
-    pub(crate) parts: &'a Parts,
+    pub(crate) parts: Parts,
 }
 
 pub(crate) fn store(connection: &Connection) -> Result<Option<Store>> {
@@ -83,49 +95,67 @@ fn keep_ids(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn insert(connection: &Connection, new: &NewMessage<'_>) -> Result<Seq> {
-    run(
-        connection,
-        INSERT,
-        params![
-            new.id.as_bytes(),
-            &*new.parts.topic,
-            new.parts.key,
-            new.parts.headers,
-            new.parts.content_type,
-            new.created_at_ms,
-            new.expires_at_ms,
-            new.checksum.0,
-            new.parts.payload,
-        ],
-        "enqueue a message",
-    )?;
-    Ok(connection.last_insert_rowid())
+/// Appends messages to the log, many to a statement: what was added is written by
+/// [`flush`](Self::flush) at the latest.
+pub(crate) struct Appender<'a> {
+    connection: &'a Connection,
+    waiting: Vec<NewMessage>,
 }
 
-pub(crate) fn schedule(
-    connection: &Connection,
-    new: &NewMessage<'_>,
-    due_at_ms: i64,
-) -> Result<()> {
-    run(
-        connection,
-        SCHEDULE,
-        params![
-            new.id.as_bytes(),
-            &*new.parts.topic,
-            new.parts.key,
-            new.parts.headers,
-            new.parts.content_type,
-            new.created_at_ms,
-            new.expires_at_ms,
-            new.checksum.0,
-            new.parts.payload,
-            due_at_ms,
-        ],
-        "schedule a message",
-    )?;
-    Ok(())
+impl<'a> Appender<'a> {
+    pub(crate) fn new(connection: &'a Connection) -> Self {
+        Self { connection, waiting: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, new: NewMessage) -> Result<()> {
+        self.waiting.push(new);
+        if self.waiting.len() < ROWS { Ok(()) } else { self.append(&INSERT_MANY, ROWS) }
+    }
+
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        self.append(INSERT, 1)
+    }
+
+    fn append(&mut self, sql: &str, rows: usize) -> Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let what = "enqueue a message";
+        let mut statement = self.connection.prepare_cached(sql).doing(what)?;
+        for rows in self.waiting.chunks(rows) {
+            for (index, new) in rows.iter().enumerate() {
+                bind(&mut statement, COLUMNS * index + 1, new).doing(what)?;
+            }
+            statement.raw_execute().doing(what)?;
+        }
+        self.waiting.clear();
+        Ok(())
+    }
+}
+
+fn bind(
+    statement: &mut CachedStatement<'_>,
+    first: usize,
+    new: &NewMessage,
+) -> rusqlite::Result<()> {
+    let Parts { topic, key, headers, content_type, payload } = &new.parts;
+    statement.raw_bind_parameter(first, new.id.as_bytes())?;
+    statement.raw_bind_parameter(first + 1, &**topic)?;
+    statement.raw_bind_parameter(first + 2, key)?;
+    statement.raw_bind_parameter(first + 3, headers)?;
+    statement.raw_bind_parameter(first + 4, content_type)?;
+    statement.raw_bind_parameter(first + 5, new.created_at_ms)?;
+    statement.raw_bind_parameter(first + 6, new.expires_at_ms)?;
+    statement.raw_bind_parameter(first + 7, new.checksum.0)?;
+    statement.raw_bind_parameter(first + 8, payload)
+}
+
+pub(crate) fn schedule(connection: &Connection, new: &NewMessage, due_at_ms: i64) -> Result<()> {
+    let what = "schedule a message";
+    let mut statement = connection.prepare_cached(SCHEDULE).doing(what)?;
+    bind(&mut statement, 1, new).doing(what)?;
+    statement.raw_bind_parameter(COLUMNS + 1, due_at_ms).doing(what)?;
+    statement.raw_execute().doing(what).map(drop)
 }
 
 /// When the next scheduled message is due, if there is one: 1970 at the earliest.

@@ -35,6 +35,7 @@ pub(crate) const fn schema_to_come(component: Component) -> &'static [&'static s
         ],
         Component::Inbox => &[
             include_str!("../../migrations/inbox/0001.sql"),
+            include_str!("../../migrations/inbox/0002.sql"),
             "ALTER TABLE inbox_seen ADD COLUMN note TEXT;
              CREATE TABLE inbox_moved AS SELECT * FROM inbox_seen;
              DELETE FROM inbox_seen;

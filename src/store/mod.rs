@@ -8,6 +8,7 @@
 #[cfg(feature = "testing")]
 pub(crate) mod audit;
 mod busy;
+pub(crate) mod checkpoint;
 pub(crate) mod dead;
 pub(crate) mod delivery;
 pub(crate) mod gate;

@@ -157,20 +157,23 @@ impl Reader {
 
     fn read(&mut self, row: &Row<'_>, wanted: &dyn Fn(&str) -> bool) -> rusqlite::Result<LogRow> {
         let seq = row.get(0)?;
-        let created_at_ms = whole(row.get_ref(7)?).unwrap_or(0);
-        let derived = MessageId::derived(self.store, seq, created_at_ms);
+        let (created, expires) = (row.get_ref(7)?, row.get_ref(8)?);
+        let created_at_ms = whole(created).unwrap_or(0);
+        let derived = || MessageId::derived(self.store, seq, created_at_ms);
         let id = match row.get_ref(2)? {
-            ValueRef::Null => Some(derived),
+            ValueRef::Null => Some(derived()),
             ValueRef::Blob(bytes) => bytes.try_into().map(MessageId::from_bytes).ok(),
             _ => None,
         };
         Ok(LogRow {
             seq,
-            id: id.unwrap_or(derived),
+            id: id.unwrap_or_else(derived),
             created_at_ms,
-            expires_at_ms: whole(row.get_ref(8)?),
+            expires_at_ms: whole(expires),
             revision: 0,
-            content: self.content(row, id, wanted).unwrap_or_else(Content::Malformed),
+            content: self
+                .content(row, id, (created, expires), wanted)
+                .unwrap_or_else(Content::Malformed),
         })
     }
 
@@ -180,6 +183,7 @@ impl Reader {
         &mut self,
         row: &Row<'_>,
         id: Option<MessageId>,
+        times: (ValueRef<'_>, ValueRef<'_>),
         wanted: &dyn Fn(&str) -> bool,
     ) -> Result<Content, String> {
         let topic = row.get_ref_unwrap(3).as_str().map_err(|_| "the topic is no text")?;
@@ -187,7 +191,7 @@ impl Reader {
             return Ok(Content::Filtered);
         }
         let id = id.ok_or("the id is not 16 bytes long")?;
-        check_numbers(row)?;
+        check_numbers(row.get_ref_unwrap(1), times)?;
         if *self.topic != *topic {
             self.topic = topic.into();
         }
@@ -200,8 +204,10 @@ impl Reader {
     }
 }
 
-fn check_numbers(row: &Row<'_>) -> Result<(), String> {
-    let [version, created, expires] = [1, 7, 8].map(|column| row.get_ref_unwrap(column));
+fn check_numbers(
+    version: ValueRef<'_>,
+    (created, expires): (ValueRef<'_>, ValueRef<'_>),
+) -> Result<(), String> {
     if version != ValueRef::Integer(limits::ROW_VERSION) {
         let version = version.as_i64().map_or("no number".into(), |version| version.to_string());
         return Err(format!("the row has the unknown version {version}"));

@@ -29,7 +29,10 @@ impl Component {
         mistake!(SchemaToCome: return super::mistakes::schema_to_come(self));
         match self {
             Self::Outbox => &[include_str!("../../migrations/outbox/0001.sql")],
-            Self::Inbox => &[include_str!("../../migrations/inbox/0001.sql")],
+            Self::Inbox => &[
+                include_str!("../../migrations/inbox/0001.sql"),
+                include_str!("../../migrations/inbox/0002.sql"),
+            ],
             #[cfg(feature = "http-server")]
             Self::Idempotency => &[include_str!("../../migrations/idempotency/0001.sql")],
         }

@@ -1,8 +1,8 @@
 //! Transactions and savepoints by hand, where rusqlite's guards cannot be held.
 
-use super::{read_one, run};
+use super::{Context, read_one, run};
 use crate::error::Result;
-use rusqlite::Connection;
+use rusqlite::{CachedStatement, Connection};
 
 pub(crate) fn begin(connection: &Connection) -> Result<()> {
     mistake!(AnswerBeforeCommit: super::mistakes::commit_late(connection)?);
@@ -41,17 +41,33 @@ impl MessageSavepoint {
         }
     }
 
-    pub(crate) fn set(&self, connection: &Connection) -> Result<()> {
-        run(connection, &self.set, [], "set a savepoint").map(drop)
+    /// Ready to be set again and again.
+    pub(crate) fn on<'a>(&self, connection: &'a Connection) -> Result<Savepoints<'a>> {
+        let prepare = |sql| connection.prepare_cached(sql).doing("prepare a savepoint");
+        let (set, release) = (prepare(&self.set)?, prepare(&self.release)?);
+        Ok(Savepoints { set, release, undo: prepare(&self.undo)? })
+    }
+}
+
+/// The savepoints of the messages of one transaction, one after the other.
+pub(crate) struct Savepoints<'a> {
+    set: CachedStatement<'a>,
+    release: CachedStatement<'a>,
+    undo: CachedStatement<'a>,
+}
+
+impl Savepoints<'_> {
+    pub(crate) fn set(&mut self) -> Result<()> {
+        self.set.execute([]).doing("set a savepoint").map(drop)
     }
 
-    pub(crate) fn release(&self, connection: &Connection) -> Result<()> {
-        run(connection, &self.release, [], "release a savepoint").map(drop)
+    pub(crate) fn release(&mut self) -> Result<()> {
+        self.release.execute([]).doing("release a savepoint").map(drop)
     }
 
-    pub(crate) fn undo(&self, connection: &Connection) -> Result<()> {
-        run(connection, &self.undo, [], "undo a message's effect")?;
-        self.release(connection)
+    pub(crate) fn undo(&mut self) -> Result<()> {
+        self.undo.execute([]).doing("undo a message's effect")?;
+        self.release()
     }
 }
 

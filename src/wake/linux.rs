@@ -1,11 +1,11 @@
 //! The [`WalWatcher`] of Linux, on inotify.
 //!
 //! Every commit in WAL mode is a write to the WAL file, by whichever process, and inotify reports
-//! it. One thread sleeps in the kernel until there is a report; it has no timeout and never spins.
+//! it. One thread sleeps in the kernel until there is a report; it never spins.
 //! It never opens the WAL: closing a database file drops all POSIX locks that this process holds
 //! on it, so the file is watched by its path only.
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -19,6 +19,10 @@ use std::thread::{self, JoinHandle};
 ///
 /// Deletion ends the watch itself, and the end of a watch is reported without being asked for.
 const GONE: ReadFlags = ReadFlags::MOVE_SELF.union(ReadFlags::IGNORED);
+
+/// Between two hints. Beside a busy writer there is a report for every write, and whoever was told
+/// a moment ago is looking anyway.
+const REST: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 
 /// Hints that some process, perhaps this one, wrote to the database.
 ///
@@ -91,10 +95,17 @@ fn watch(events: &OwnedFd, stop: &OwnedFd, on_hint: impl Fn()) {
             Err(_) => true,
         };
         on_hint();
-        if last {
+        if last || is_stopped_within(stop, &REST) {
             return;
         }
     }
+}
+
+fn is_stopped_within(stop: &OwnedFd, time: &Timespec) -> bool {
+    let mut ready = [PollFd::new(stop, PollFlags::IN)];
+    // Cut short by a signal, the rest is a shorter one.
+    let _ = poll(&mut ready, Some(time));
+    !ready[0].revents().is_empty()
 }
 
 /// Everything reported by one read, which is one hint's worth.

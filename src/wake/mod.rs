@@ -12,11 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 mod elsewhere;
 #[cfg(target_os = "linux")]
 mod linux;
+mod turnstile;
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) use elsewhere::WalWatcher;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::WalWatcher;
+
+pub(crate) use turnstile::Turnstile;
 
 type Listener = Arc<dyn Fn() + Send + Sync>;
 
@@ -31,6 +34,7 @@ struct Listeners {
 pub struct Doorbell {
     // Ringing takes the inner `Arc` and lets go of the lock, so no listener runs under it.
     listeners: Arc<Mutex<Arc<Listeners>>>,
+    turnstile: Turnstile,
 }
 
 impl Doorbell {
@@ -60,6 +64,11 @@ impl Doorbell {
         listeners.next_key += 1;
         listeners.by_key.push((key, listener));
         Listening { bell: self.clone(), key }
+    }
+
+    /// Between those who commit and those who listen.
+    pub(crate) fn turnstile(&self) -> &Turnstile {
+        &self.turnstile
     }
 
     fn forget(&self, key: u64) -> Option<(u64, Listener)> {

@@ -1,6 +1,6 @@
 //! How the position moves over what is settled (rule 10).
 
-use super::{Lane, Standing, State};
+use super::{Flight, Lane, Standing, State};
 use crate::store::delivery::Change;
 use crate::watermark::Ranges;
 use std::ops::Bound::{Excluded, Included};
@@ -10,11 +10,10 @@ impl Lane {
     /// commit settles.
     pub(super) fn advance(&mut self) -> Ranges {
         let from = self.settled_to;
-        while let Some(first) = self.window.first_entry() {
-            if !matches!(first.get().state, State::Acked { .. }) {
-                break;
-            }
-            let (seq, flight) = first.remove_entry();
+        let is_acked = |(_, flight): (_, &Flight)| matches!(flight.state, State::Acked { .. });
+        while self.window.first().is_some_and(is_acked)
+            && let Some((seq, flight)) = self.window.pop_first()
+        {
             self.stalled = false;
             self.window_bytes -= flight.bytes as usize;
             self.tally.settled_bytes += i64::from(flight.bytes);
@@ -22,7 +21,7 @@ impl Lane {
                 self.keys.remove(key, seq);
             }
         }
-        self.settled_to = self.window.first_key_value().map_or(self.cursor, |(seq, _)| seq - 1);
+        self.settled_to = self.window.first().map_or(self.cursor, |(seq, _)| seq - 1);
         self.sent_to = self.sent_to.max(self.settled_to);
         let mut settled = Ranges::new();
         settled.insert(from + 1, self.settled_to);

@@ -75,7 +75,7 @@ impl Lane {
             _ if open.is_empty() && self.flying > 0 => {}
             _ if is_success => {
                 for seq in open {
-                    let Some(flight) = self.window.get(&seq) else { continue };
+                    let Some(flight) = self.window.get(seq) else { continue };
                     self.acknowledged(seq, flight.id, None, true, now);
                 }
             }
@@ -191,9 +191,9 @@ impl Lane {
         current: bool,
         now: Moment,
     ) {
-        let known = self.window.get(&seq).map(|flight| (flight.id, flight.state, flight.key));
-        let exception = self.exceptions.get(&seq).map(|one| (one.id, one.state, one.key));
-        let Some((known_id, state, key)) = known.or(exception) else {
+        let known = self.window.get(seq).map(|flight| (flight.id, flight.state, flight.key));
+        let exception = || self.exceptions.get(&seq).map(|one| (one.id, one.state, one.key));
+        let Some((known_id, state, key)) = known.or_else(exception) else {
             // Settled before, or from an incarnation whose window is gone. Never an error.
             if seq <= self.settled_to {
                 self.tally.late_acks += 1;

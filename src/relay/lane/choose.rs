@@ -32,15 +32,13 @@ impl Lane {
             return (!alone && self.statements.is_due(now.tick)).then(Wants::default);
         }
         let mut at = self.candidates(room, self.doubt.is_some(), now);
-        let space = self.settings.window.saturating_sub(self.window.len());
-        let bytes = self.settings.window_bytes;
-        let bytes = bytes.saturating_sub(self.window_bytes.max(self.flying_bytes));
+        let (space, bytes) = self.space();
         let in_doubt = self.doubt.is_none_or(|run| self.cursor < run.to);
         let doubtful = self.doubt.is_some() && self.has_doubtful();
         let fits = at.len() < room && space > 0 && bytes > 0;
         let fresh = (self.more && fits && !self.stalled && in_doubt && !doubtful).then(|| {
             let rows = if alone { ROWS_PER_PROBE } else { (room - at.len()).min(space) };
-            (self.cursor, (rows, bytes.min(self.settings.batch_bytes)))
+            (self.cursor, (rows, bytes.min(self.settings.most_bytes_at_once())))
         });
         if at.is_empty() && fresh.is_none() {
             // Everybody that may go was tried alone: begin again with the first. And nobody of the
@@ -61,7 +59,20 @@ impl Lane {
             return 0;
         }
         let most = self.settings.window.min(self.settings.capacity);
-        self.settings.batch.min(most.saturating_sub(self.flying))
+        self.settings.most_at_once().min(most.saturating_sub(self.flying))
+    }
+
+    /// How many messages and bytes may be read: the cycle that reads them takes those at the front
+    /// that are acknowledged out of the window.
+    fn space(&self) -> (usize, usize) {
+        let acked = self.window.values().take_while(|one| matches!(one.state, State::Acked { .. }));
+        let (count, bytes) =
+            acked.fold((0, 0), |(count, bytes), one| (count + 1, bytes + one.bytes as usize));
+        let held = (self.window_bytes - bytes).max(self.flying_bytes);
+        (
+            self.settings.window.saturating_sub(self.window.len() - count),
+            self.settings.window_bytes.saturating_sub(held),
+        )
     }
 
     pub(super) fn may_send(&self, now: Moment) -> bool {
@@ -88,9 +99,10 @@ impl Lane {
 
     fn end_doubt(&mut self) {
         let Some(run) = self.doubt else { return };
-        let window_open = self.window.range(..=run.to).any(|(seq, flight)| {
-            !matches!(flight.state, State::Acked { .. }) && !self.is_held_back(flight.key, *seq)
-        });
+        let window_open =
+            self.window.iter().take_while(|(seq, _)| *seq <= run.to).any(|(seq, flight)| {
+                !matches!(flight.state, State::Acked { .. }) && !self.is_held_back(flight.key, seq)
+            });
         let passed = self.cursor >= run.to || !self.more;
         if self.flying == 0 && passed && !window_open && !self.has_doubtful() {
             self.doubt = None;
@@ -182,19 +194,19 @@ impl Lane {
     }
 
     fn is_rested(&self, seq: Seq, now: Moment) -> bool {
-        self.window.get(&seq).is_some_and(|flight| {
+        self.window.get(seq).is_some_and(|flight| {
             matches!(flight.state, State::Idle { not_before, .. } if not_before <= now.tick)
         })
     }
 
     fn key_of(&self, seq: Seq) -> Option<KeyHash> {
-        let window = self.window.get(&seq).map(|flight| flight.key);
+        let window = self.window.get(seq).map(|flight| flight.key);
         window.or_else(|| self.exceptions.get(&seq).map(|exception| exception.key)).flatten()
     }
 
     /// Whether a message of the window or the exceptions may go (rule 21).
     fn may_go(&self, seq: Seq, going: &Going) -> Go {
-        let state = match (self.window.get(&seq), self.exceptions.get(&seq)) {
+        let state = match (self.window.get(seq), self.exceptions.get(&seq)) {
             (Some(flight), _) => flight.state,
             (None, Some(one)) if matches!(one.standing, Standing::Waiting | Standing::Parked) => {
                 one.state

@@ -61,14 +61,14 @@ pub(super) struct Exception {
 impl Lane {
     /// Identity and counts of a message of the window or the exceptions.
     pub(super) fn counts(&self, seq: Seq) -> Option<(MessageId, Option<KeyHash>, Counts)> {
-        if let Some(Flight { id, key, counts, .. }) = self.window.get(&seq) {
+        if let Some(Flight { id, key, counts, .. }) = self.window.get(seq) {
             return Some((*id, *key, *counts));
         }
         self.exceptions.get(&seq).map(|exception| (exception.id, exception.key, exception.counts))
     }
 
     pub(super) fn state_of(&self, seq: Seq) -> Option<State> {
-        let flight = self.window.get(&seq).map(|flight| flight.state);
+        let flight = self.window.get(seq).map(|flight| flight.state);
         flight.or_else(|| self.exceptions.get(&seq).map(|exception| exception.state))
     }
 
@@ -86,7 +86,7 @@ impl Lane {
     }
 
     pub(super) fn flying_attempt(&self, seq: Seq) -> Option<u32> {
-        let (state, attempt) = match (self.window.get(&seq), self.exceptions.get(&seq)) {
+        let (state, attempt) = match (self.window.get(seq), self.exceptions.get(&seq)) {
             (Some(flight), _) => (flight.state, flight.counts.attempts),
             (None, Some(exception)) => (exception.state, exception.counts.attempts),
             (None, None) => return None,
@@ -101,13 +101,13 @@ impl Lane {
 
     pub(super) fn under_way(&self, is_meant: impl Fn(u64) -> bool) -> Vec<Seq> {
         let flies = |state: State| matches!(state, State::Flying { request } if is_meant(request));
-        let window = self.window.iter().map(|(seq, one)| (*seq, one.state));
+        let window = self.window.iter().map(|(seq, one)| (seq, one.state));
         let others = self.exceptions.iter().map(|(seq, one)| (*seq, one.state));
         window.chain(others).filter(|(_, state)| flies(*state)).map(|(seq, _)| seq).collect()
     }
 
     pub(super) fn set_state(&mut self, seq: Seq, state: State) {
-        if let Some(flight) = self.window.get_mut(&seq) {
+        if let Some(flight) = self.window.get_mut(seq) {
             flight.state = state;
         } else if let Some(exception) = self.exceptions.get_mut(&seq) {
             exception.state = state;
@@ -118,7 +118,7 @@ impl Lane {
     }
 
     fn bytes(&self, seq: Seq) -> usize {
-        let bytes = match (self.window.get(&seq), self.exceptions.get(&seq)) {
+        let bytes = match (self.window.get(seq), self.exceptions.get(&seq)) {
             (Some(flight), _) => flight.bytes,
             (None, Some(exception)) => exception.bytes,
             (None, None) => 0,

@@ -16,10 +16,12 @@ mod flight;
 #[cfg(test)]
 pub(crate) mod frozen;
 mod keys;
+mod outgoing;
 mod plan;
 mod statement;
 mod verdict;
 mod wake;
+mod window;
 
 #[cfg(test)]
 mod storm;
@@ -41,6 +43,7 @@ use flight::{Again, Exception, Flight, State};
 use keys::Keys;
 use statement::Statements;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use window::Window;
 
 /// Milliseconds of the clock that only grows.
 pub(crate) type TickMs = i64;
@@ -65,7 +68,7 @@ pub(crate) struct Lane {
     sent_to: Seq,
     acked_to: Seq,
     /// What was read above `settled_to` and is no exception; gone when the position passes it.
-    window: BTreeMap<Seq, Flight>,
+    window: Window,
     window_bytes: usize,
     exceptions: BTreeMap<Seq, Exception>,
     /// The exceptions that are acknowledged or skipped: settled once the position has passed them.
@@ -123,7 +126,7 @@ impl Lane {
             cursor: row.settled_to,
             sent_to: row.sent_to,
             acked_to: row.acked_to,
-            window: BTreeMap::new(),
+            window: Window::default(),
             window_bytes: 0,
             exceptions: BTreeMap::new(),
             done: BTreeSet::new(),
@@ -274,8 +277,8 @@ impl Lane {
         let cannot_be_parked = self.exceptions.len() >= self.settings.max_exceptions;
         // Acknowledged, and written: the position stops before them.
         let is_passed = |flight: &Flight| matches!(flight.state, State::Acked { .. });
-        let stays = |(seq, flight): (&Seq, &Flight)| {
-            is_passed(flight) || cannot_be_parked && self.is_behind_dead(flight.key, *seq)
+        let stays = |(seq, flight): (Seq, &Flight)| {
+            is_passed(flight) || cannot_be_parked && self.is_behind_dead(flight.key, seq)
         };
         self.flying == 0
             && self.settle_by.is_none()

@@ -1,6 +1,7 @@
 //! What was read becomes what is written and what is sent (rules 6, 15, 20).
 
 use super::choose::{Go, Going};
+use super::outgoing::Outgoing;
 use super::{Again, Doubt, Exception, Flight, Lane, Moment, Standing, State, Tally};
 use crate::id::{KeyHash, MessageId, Seq};
 use crate::message::Envelope;
@@ -34,7 +35,7 @@ pub(crate) struct Plan {
     pub(crate) changes: Vec<Change>,
     pub(crate) position: Position,
     pub(crate) tally: Tally,
-    pub(crate) send: Option<Sending>,
+    pub(crate) send: Vec<Sending>,
 }
 
 /// A request, but for what the transport adds.
@@ -49,25 +50,27 @@ impl Lane {
     /// Decides about all that was read. What it returns is to be written, committed, and sent, in
     /// that order; if the commit fails the lane is worthless.
     pub(crate) fn plan(&mut self, batch: Batch, now: Moment) -> Plan {
-        let request = self.next_request;
-        let mut envelopes = Vec::with_capacity(batch.at.len() + batch.fresh.len());
+        let most = (self.settings.batch, self.settings.batch_bytes);
+        let mut outgoing = Outgoing::new(self.next_request, most);
         for (seq, row) in batch.at {
-            self.plan_again(seq, row, request, &mut envelopes, now);
+            self.plan_again(seq, row, &mut outgoing, now);
         }
-        self.plan_fresh(batch.fresh, batch.more, request, &mut envelopes, now);
+        self.plan_fresh(batch.fresh, batch.more, &mut outgoing, now);
         let settled = self.advance();
         mistake!(StatementTooEarly: self.statements.add(&Ranges::through(self.sent_to), now.tick));
         self.statements.add(&settled, now.tick);
-        let statement_only =
-            envelopes.is_empty() && self.may_send(now) && self.statements.is_due(now.tick);
-        let send = (!envelopes.is_empty() || statement_only).then(|| {
-            self.next_request += 1;
-            Sending {
-                request,
-                statement: self.statements.carry(request, now.tick + self.settings.ack_timeout_ms),
-                envelopes,
-            }
+        if outgoing.is_empty() && self.may_send(now) && self.statements.is_due(now.tick) {
+            // A statement alone.
+            outgoing.request();
+        }
+        let confirmed_by = now.tick + self.settings.ack_timeout_ms;
+        let requests = outgoing.into_requests();
+        self.next_request += requests.len() as u64;
+        let send = requests.map(|(request, envelopes)| {
+            let statement = self.statements.carry(request, confirmed_by);
+            Sending { request, statement, envelopes }
         });
+        let send = send.collect();
         self.settle_by = None;
         self.written = self.position();
         Plan {
@@ -78,14 +81,7 @@ impl Lane {
         }
     }
 
-    fn plan_again(
-        &mut self,
-        seq: Seq,
-        row: Option<LogRow>,
-        request: u64,
-        envelopes: &mut Vec<Envelope>,
-        now: Moment,
-    ) {
+    fn plan_again(&mut self, seq: Seq, row: Option<LogRow>, outgoing: &mut Outgoing, now: Moment) {
         let Some((id, key, counts)) = self.counts(seq) else { return };
         let Some(row) = row.filter(|row| row.id == id) else { return self.gone(seq, now) };
         let Some(State::Idle { blocked, .. }) = self.state_of(seq) else { return };
@@ -97,7 +93,7 @@ impl Lane {
                 if let Some((reason, error)) = self.undeliverable(seq, &row, counts, now) {
                     return self.bury(seq, counts, reason, Some(error), now);
                 }
-                self.send(row, request, envelopes, now);
+                self.send(row, outgoing, now);
             }
         }
     }
@@ -106,21 +102,20 @@ impl Lane {
         &mut self,
         rows: Vec<LogRow>,
         more: Option<bool>,
-        request: u64,
-        envelopes: &mut Vec<Envelope>,
+        outgoing: &mut Outgoing,
         now: Moment,
     ) {
         let mut all = true;
         for row in rows {
             // What is not there was deleted, and is read.
             self.pass(row.seq - 1);
-            if self.goes_alone() && !envelopes.is_empty()
+            if self.goes_alone() && !outgoing.is_empty()
                 || self.doubt.is_some_and(|run| row.seq > run.to)
             {
                 all = false;
                 break;
             }
-            if !self.plan_one_fresh(row, request, envelopes, now) {
+            if !self.plan_one_fresh(row, outgoing, now) {
                 all = false;
                 break;
             }
@@ -134,13 +129,7 @@ impl Lane {
     }
 
     /// Says whether the row was dealt with; otherwise it is read again later.
-    fn plan_one_fresh(
-        &mut self,
-        row: LogRow,
-        request: u64,
-        envelopes: &mut Vec<Envelope>,
-        now: Moment,
-    ) -> bool {
+    fn plan_one_fresh(&mut self, row: LogRow, outgoing: &mut Outgoing, now: Moment) -> bool {
         let (seq, id) = (row.seq, row.id);
         // Above the position after a restart: an earlier incarnation made it one.
         if self.exceptions.contains_key(&seq) {
@@ -185,7 +174,7 @@ impl Lane {
             self.keys.add(key, seq);
         }
         match go {
-            Go::Send => self.send(row, request, envelopes, now),
+            Go::Send => self.send(row, outgoing, now),
             Go::Park => self.park(seq, (id, key), now),
             Go::Wait => drop(self.again.insert(seq)),
         }
@@ -224,13 +213,14 @@ impl Lane {
         None
     }
 
-    fn send(&mut self, row: LogRow, request: u64, envelopes: &mut Vec<Envelope>, now: Moment) {
+    fn send(&mut self, row: LogRow, outgoing: &mut Outgoing, now: Moment) {
         let (seq, bytes) = (row.seq, row.bytes());
         let Content::Whole(fingerprint, parts) = row.content else { return };
         let Some((id, key, counts)) = self.counts(seq) else { return };
         let attempt = counts.attempts + 1;
         let predecessor = key.map_or(0, |key| self.keys.predecessor(key, seq));
         let after = mistake!(RetryOvertaken ? 0, else predecessor);
+        let request = outgoing.request();
         self.record_attempt(seq, attempt, request, bytes);
         self.enter_the_air(seq);
         self.again.remove(&seq);
@@ -241,7 +231,7 @@ impl Lane {
         }
         self.deadlines.push_back((now.tick + self.settings.ack_timeout_ms, seq, attempt));
         self.sent_to = self.sent_to.max(seq);
-        envelopes.push(Envelope {
+        outgoing.add(Envelope {
             seq,
             id,
             revision: row.revision,
@@ -256,7 +246,7 @@ impl Lane {
 
     fn record_attempt(&mut self, seq: Seq, attempt: u32, request: u64, bytes: u32) {
         let state = State::Flying { request };
-        let why = if let Some(flight) = self.window.get_mut(&seq) {
+        let why = if let Some(flight) = self.window.get_mut(seq) {
             flight.counts.attempts = attempt;
             flight.state = state;
             if self.doubt.is_some() {
@@ -311,7 +301,7 @@ impl Lane {
             self.wake_key(key, seq);
         }
         self.again.remove(&seq);
-        if let Some(flight) = self.window.get_mut(&seq) {
+        if let Some(flight) = self.window.get_mut(seq) {
             flight.state = State::Acked { revision: None };
         } else if let Some(exception) = self.exceptions.remove(&seq) {
             self.due.remove(&(exception.due, seq));

@@ -50,7 +50,7 @@ fn check_counts(world: &World) {
         assert_eq!(lane.exceptions.get(seq).map(|one| one.due), Some(*due), "due {seq}");
     }
     for seq in &lane.again {
-        let state = lane.window.get(seq).map(|one| one.state);
+        let state = lane.window.get(*seq).map(|one| one.state);
         assert!(matches!(state, Some(State::Idle { .. })), "again {seq}: {state:?}");
     }
     assert!(lane.deadlines.len() <= 2 * lane.flying + 1_024 + lane.settings.batch * 64);

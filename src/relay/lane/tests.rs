@@ -279,6 +279,7 @@ fn whoever_waits_behind_a_dead_one_is_parked() {
         let mut served = Served::open(&Stands { waiting: &[1, 2, 3], last: 3, ..stands });
         served.lane.settings.remembers = remembers;
         served.lane.settings.batch = 1;
+        served.lane.settings.window = 2;
         assert_eq!(served.cycle(), [(1, 0)]);
         if !remembers {
             assert_eq!(served.cycle(), [], "2 waits for the answer");

@@ -54,7 +54,7 @@ impl Lane {
         if !self.may_become_exception(seq) {
             // At the bound: it stays in the window, and the position stays with it.
             self.land(seq, false, why_again, now);
-            if let Some(flight) = self.window.get_mut(&seq) {
+            if let Some(flight) = self.window.get_mut(seq) {
                 flight.counts = counts;
                 flight.state = State::Idle { blocked: false, not_before: now.tick + wait };
             }
@@ -126,7 +126,7 @@ impl Lane {
     /// Moves a message from the window to the exceptions, or rewrites the exception.
     pub(super) fn become_exception(&mut self, seq: Seq, exception: Exception) {
         self.leave_the_air(seq);
-        if let Some(flight) = self.window.remove(&seq) {
+        if let Some(flight) = self.window.remove(seq) {
             self.window_bytes -= flight.bytes as usize;
         }
         self.again.remove(&seq);
@@ -149,7 +149,7 @@ impl Lane {
             self.keys.rest(key, seq);
         }
         let state = State::Idle { blocked, not_before: 0 };
-        if let Some(flight) = self.window.get_mut(&seq) {
+        if let Some(flight) = self.window.get_mut(seq) {
             flight.state = state;
             flight.why_again = why;
             self.again.insert(seq);

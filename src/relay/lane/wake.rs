@@ -1,6 +1,7 @@
 //! When a lane wants to be asked again.
 
 use super::{Lane, Moment, TickMs};
+use crate::id::Seq;
 
 impl Lane {
     /// The next moment at which this lane has something to do on its own; none when only an answer
@@ -36,7 +37,7 @@ impl Lane {
     }
 
     fn earliest_rest(&self, now: Moment) -> Option<TickMs> {
-        let not_before = |seq| match self.window.get(seq).map(|flight| flight.state) {
+        let not_before = |seq: &Seq| match self.window.get(*seq).map(|flight| flight.state) {
             Some(super::State::Idle { not_before, .. }) => Some(not_before),
             _ => None,
         };

@@ -16,6 +16,7 @@ fn settled(messages: u16) -> (tempfile::TempDir, Connection) {
     let database = Database::new(directory.path().join("shop.db"));
     let connection = store::open(&database, Role::Outbox).unwrap();
     transaction::begin(&connection).unwrap();
+    let mut log = log::Appender::new(&connection);
     for number in 0..messages {
         let id = MessageId::from_bytes([number.to_le_bytes()[0]; 16]);
         let parts = Parts {
@@ -27,10 +28,10 @@ fn settled(messages: u16) -> (tempfile::TempDir, Connection) {
         };
         let checksum = fingerprint(id, &parts);
         let created_at_ms = NOW.wall_ms;
-        let new =
-            log::NewMessage { id, created_at_ms, expires_at_ms: None, checksum, parts: &parts };
-        log::insert(&connection, &new).unwrap();
+        let new = log::NewMessage { id, created_at_ms, expires_at_ms: None, checksum, parts };
+        log.add(new).unwrap();
     }
+    log.flush().unwrap();
     let id = SubscriptionId::from_bytes([1; 16]);
     subscription::create(&connection, "main", id, ">", i64::from(messages)).unwrap();
     transaction::commit(&connection).unwrap();
@@ -39,9 +40,9 @@ fn settled(messages: u16) -> (tempfile::TempDir, Connection) {
 
 #[test]
 fn one_cycle_deletes_a_slice_and_the_next_one_goes_on() {
-    let (_directory, connection) = settled(1_200);
+    let (_directory, connection) = settled(9_000);
     let mut pruning = Pruning::new();
-    for pruned_to in [SLICE, 2 * SLICE, 1_200] {
+    for pruned_to in [SLICE, 2 * SLICE, 9_000] {
         assert!(pruning.is_due(NOW));
         assert!(pruning.cycle(&connection, 0, || false, NOW).unwrap());
         assert_eq!(prune::pruned_to(&connection).unwrap(), pruned_to);

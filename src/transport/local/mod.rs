@@ -146,11 +146,13 @@ fn serve(mut inbox: Inbox, jobs: &mpsc::Receiver<Job>) {
             Job::Deliver(delivery) => {
                 let (together, after) = together::gather(delivery, jobs);
                 together::deliver_all(&mut inbox, together);
+                inbox.checkpoint();
                 next = after;
             }
             Job::Receive(received, outcome) => {
                 // Nobody may be there any more to hear it.
                 let _ = outcome.send(inbox.receive_it(received));
+                inbox.checkpoint();
             }
         }
     }

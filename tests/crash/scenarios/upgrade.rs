@@ -77,7 +77,7 @@ pub(crate) fn upgrade() -> CrashTest {
     });
     let test = test.invariant("both have the schema that was to come, and the identity", |w| {
         assert_eq!(count(w, SHOP, "SELECT version FROM outbox_schema")?, 2);
-        assert_eq!(count(w, DEPOT, "SELECT version FROM inbox_schema")?, 2);
+        assert_eq!(count(w, DEPOT, "SELECT version FROM inbox_schema")?, 3);
         identity_stays(w)
     });
     held(test)

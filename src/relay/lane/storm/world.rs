@@ -5,7 +5,7 @@ mod far;
 use crate::handoff::{Outcome, Ticket};
 use crate::id::{Fingerprint, Incarnation, KeyHash, MessageId, Seq, SubscriptionId};
 use crate::message::{Envelope, Parts};
-use crate::relay::lane::{Batch, Lane, Moment, Trouble, Wants};
+use crate::relay::lane::{Batch, Lane, Moment, Sending, Trouble, Wants};
 use crate::relay::settings::Settings;
 use crate::retry::RetryPolicy;
 use crate::store::delivery::{Change, Counts, ExceptionRow, Standing};
@@ -197,7 +197,13 @@ impl World {
         for change in plan.changes {
             self.write(&change);
         }
-        let Some(sending) = plan.send else { return true };
+        for sending in plan.send {
+            self.post(sending);
+        }
+        true
+    }
+
+    fn post(&mut self, sending: Sending) {
         let mut places = sending.envelopes.iter().map(|one| one.seq);
         assert!(places.clone().is_sorted(), "in order of places");
         assert!(places.all(|seq| seq <= self.position.sent_to), "recorded as sent");
@@ -208,7 +214,6 @@ impl World {
             statement: sending.statement,
             envelopes: sending.envelopes,
         });
-        true
     }
 
     fn read(&mut self, wants: Option<Wants>) -> Batch {

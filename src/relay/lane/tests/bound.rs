@@ -53,10 +53,11 @@ fn idle_when_the_bytes_of_the_window_are_used_up_behind_dead_letters() {
     let mut served = Served::open(&Stands { last: 5, ..Stands::default() });
     served.lane.settings.max_exceptions = 1;
     served.lane.settings.batch = 2;
+    served.lane.settings.window = 4;
     served.lane.settings.window_bytes = 10;
     assert_eq!(served.cycle().len(), 2);
     // As if 2 had ten bytes of payload.
-    served.lane.window.get_mut(&2).unwrap().bytes = 10;
+    served.lane.window.get_mut(2).unwrap().bytes = 10;
     (served.lane.window_bytes, served.lane.flying_bytes) = (10, 10);
     served.answer(1, 1, Outcome::Failed(Failure::permanent("never")));
     served.answer(2, 1, Outcome::Blocked);

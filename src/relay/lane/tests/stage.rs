@@ -142,10 +142,13 @@ impl Served {
                 .collect();
             batch.more = Some(batch.fresh.len() == rows);
         }
-        let Some(sending) = self.lane.plan(batch, now).send else { return Vec::new() };
-        self.stated.union(&sending.statement);
-        self.last_request = sending.request;
-        sending.envelopes.iter().map(|one| (one.seq, one.after)).collect()
+        let mut sent = Vec::new();
+        for sending in self.lane.plan(batch, now).send {
+            self.stated.union(&sending.statement);
+            self.last_request = sending.request;
+            sent.extend(sending.envelopes.iter().map(|one| (one.seq, one.after)));
+        }
+        sent
     }
 
     /// Time passes, all is confirmed, and nothing is sent.
