@@ -87,10 +87,9 @@ fn perform(arguments: &Arguments) -> Result<Answer, Problem> {
 fn prepare(path: &Path, arguments: &Arguments) -> Result<(), Problem> {
     if arguments.setting == "wal" {
         let connection = rusqlite::Connection::open(path)?;
+        connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0))?;
         // An empty file keeps no mode, so it needs a page.
-        connection.execute_batch(
-            "PRAGMA journal_mode = WAL; CREATE TABLE IF NOT EXISTS page (a); DROP TABLE page;",
-        )?;
+        connection.execute_batch("CREATE TABLE IF NOT EXISTS page (a); DROP TABLE page;")?;
     }
     Ok(())
 }
