@@ -43,10 +43,11 @@ const FILE: &str = "apalis.db";
 
 const QUEUE: &str = "messages";
 
-/// How many messages are fetched at once; the peer's own default is 10, which is slower.
-const FETCH: usize = 100;
+/// How many messages are fetched at once, and run at the same time; the peer's own defaults of 10
+/// and 1 are slower.
+const FETCH: usize = 1_000;
 
-const CONCURRENCY: usize = 64;
+const CONCURRENCY: usize = 1_000;
 
 const FILL_BATCH: u64 = 1_000;
 
@@ -209,7 +210,10 @@ async fn handle(storage: &Storage, arguments: &Arguments) -> Result<Reading, Pro
         ended?;
     }
     let done = count(&pool, "Done").await? - done_before;
-    Ok(Reading::of(done, time).note("acknowledged messages, counted as rows with status Done"))
+    Ok(Reading::of(done, time).note(
+        "its setup has just run PRAGMA optimize on the filled file: a worker that runs since the \
+         file was empty acknowledges far less with some thousand messages",
+    ))
 }
 
 /// A name that no other process has had: the peer refuses one that was seen half a minute ago.

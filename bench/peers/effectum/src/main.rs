@@ -39,7 +39,7 @@ const JOB: &str = "message";
 const FILL_BATCH: u64 = 1_000;
 
 /// A worker takes new jobs when fewer than the first number run, up to the second one.
-const CONCURRENCY: (u16, u16) = (64, 128);
+const CONCURRENCY: (u16, u16) = (512, 1024);
 
 /// Gives the one job that the peer has finished itself as a pattern to all others, which leaves
 /// them exactly as the peer leaves a finished job.
