@@ -64,6 +64,11 @@ impl Share {
         Some(begin..self.count.min(begin + self.batch))
     }
 
+    /// How much of the time is left.
+    pub fn remaining(&self) -> Duration {
+        self.deadline.remaining()
+    }
+
     /// How many messages were given out.
     pub fn done(&self) -> u64 {
         self.given.load(Ordering::Relaxed)
