@@ -3,7 +3,6 @@
 
 mod server;
 
-use std::future::IntoFuture;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
