@@ -4,7 +4,7 @@ use crate::Outcome;
 use crate::reading::Pragmas;
 use rusqlite::Connection;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a message carries, unless the measurement is about that.
 pub const PAYLOAD: usize = 200;
@@ -16,6 +16,11 @@ pub fn payload(bytes: usize) -> Vec<u8> {
 pub fn now() -> Instant {
     #[allow(clippy::disallowed_methods, reason = "it measures")]
     Instant::now()
+}
+
+pub fn sleep(time: Duration) {
+    #[allow(clippy::disallowed_methods, reason = "it measures")]
+    std::thread::sleep(time);
 }
 
 pub fn pragmas(name: &str, connection: &Connection) -> Outcome<Pragmas> {

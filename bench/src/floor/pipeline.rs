@@ -7,7 +7,6 @@ use crate::measure::pipeline::Work;
 use crate::reading::Reading;
 use rusqlite::{Connection, TransactionBehavior::Immediate};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
 use uuid::Uuid;
 
 type Batch = Vec<(i64, [u8; 16], Vec<u8>)>;
@@ -19,11 +18,7 @@ pub fn run(work: &Work) -> Outcome<Reading> {
     let path = work.directory.join("log.db");
     let mut producer = log(&path)?;
     produce(&mut producer, work.backlog, work.fill_batch, work.payload, &|| ())?;
-    let mut relay = log(&path)?;
-    relay.busy_handler(Some(|_| {
-        std::thread::sleep(Duration::from_micros(100));
-        true
-    }))?;
+    let relay = log(&path)?;
     let inbox = consumer(&work.directory.join("consumer.db"))?;
     let mut reading = Reading::of("floor");
     reading.pragmas = vec![
@@ -39,7 +34,10 @@ pub fn run(work: &Work) -> Outcome<Reading> {
     let began = now();
     let consuming = std::thread::spawn(move || consume(inbox, &received, &acked));
     let relaying = std::thread::spawn(move || deliver(relay, batch, total, &batches, &signals));
-    produce(&mut producer, work.count, batch, work.payload, &|| drop(committed.send(None)))?;
+    produce(&mut producer, work.count, batch, work.payload, &|| {
+        // The relay has ended when nobody listens.
+        let _ = committed.send(None);
+    })?;
     relaying.join().map_err(|_| "the relay panicked")??;
     reading.seconds = began.elapsed().as_secs_f64();
     consuming.join().map_err(|_| "the consumer panicked")??;

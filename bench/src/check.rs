@@ -1,0 +1,88 @@
+//! Holds what a run found against the bars.
+
+use crate::Outcome;
+use crate::plan::{Bar, Bound, Figure, bars};
+use crate::report::figure;
+use crate::results::{Results, spread};
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[arg(long, default_value = "bench/results.json")]
+    results: PathBuf,
+}
+
+/// What became of a bar. `passed` is nothing where a quick run does not measure it.
+pub struct Verdict {
+    pub what: String,
+    pub bound: String,
+    pub value: Result<f64, String>,
+    pub passed: Option<bool>,
+}
+
+/// Says each bar that is missed; whether there is none.
+pub fn run(arguments: &Arguments) -> Outcome<bool> {
+    let text = std::fs::read_to_string(&arguments.results)
+        .map_err(|error| format!("{}: {error}", arguments.results.display()))?;
+    let results: Results = serde_json::from_str(&text)?;
+    let (mut passed, mut missed) = (0, 0);
+    for Verdict { what, bound, value, passed: verdict } in verdicts(&results) {
+        let value = value.map_or_else(|why| why, figure);
+        match verdict {
+            Some(true) => passed += 1,
+            Some(false) => {
+                missed += 1;
+                println!("missed: {what}: {value}, and has to be {bound}");
+            }
+            None => println!("not measured by --quick: {what}"),
+        }
+    }
+    println!("{passed} bars passed, {missed} missed");
+    Ok(missed == 0)
+}
+
+pub fn verdicts(results: &Results) -> Vec<Verdict> {
+    bars().iter().map(|bar| verdict(results, bar)).collect()
+}
+
+fn verdict(results: &Results, bar: &Bar) -> Verdict {
+    let value = value(results, &bar.figure);
+    let (bound, holds) = match bar.bound {
+        Bound::AtLeast(bound) => {
+            (format!("at least {}", figure(bound)), value.as_ref().map(|value| *value >= bound))
+        }
+        Bound::AtMost(bound) => {
+            (format!("at most {}", figure(bound)), value.as_ref().map(|value| *value <= bound))
+        }
+    };
+    let passed = match holds {
+        Ok(holds) => Some(holds),
+        Err(why) if results.quick && why == NOT_MEASURED => None,
+        Err(_) => Some(false),
+    };
+    Verdict { what: bar.what.clone(), bound, value, passed }
+}
+
+const NOT_MEASURED: &str = "not measured";
+
+fn value(results: &Results, figure: &Figure) -> Result<f64, String> {
+    let (name, sides, metric) = match figure {
+        Figure::Ratio { group, top, under, metric } => (group, vec![top, under], metric),
+        Figure::Median { group, side, metric } | Figure::Worst { group, side, metric } => {
+            (group, vec![side], metric)
+        }
+    };
+    let group = results.group(name).ok_or(NOT_MEASURED)?;
+    let found: Option<Vec<_>> = sides.iter().map(|side| group.side(side)).collect();
+    let found = found.ok_or(NOT_MEASURED)?;
+    if let Some(why) = found.iter().find_map(|side| side.cannot()) {
+        return Err(format!("no figure: {why}"));
+    }
+    let values = match found[..] {
+        [top, under] => group.ratios(top, under, metric),
+        [side] => side.values(metric),
+        _ => Vec::new(),
+    };
+    let spread = spread(values).ok_or_else(|| format!("no figure named {metric}"))?;
+    Ok(if matches!(figure, Figure::Worst { .. }) { spread.most } else { spread.median })
+}
