@@ -4,7 +4,11 @@
 //! step. It retries nothing, checks nothing and forgets no id; it is what a handoff costs on SQLite
 //! before anything is promised.
 
+pub mod drain;
+pub mod enqueue;
+pub mod flow;
 pub mod pipeline;
+pub mod sync;
 
 use crate::Outcome;
 use rusqlite::Connection;
@@ -19,7 +23,7 @@ pub const SEEN: &str = "INSERT INTO seen (id) VALUES (?1)";
 pub const EFFECT: &str = "INSERT INTO effect (bytes) VALUES (?1)";
 
 pub fn connect(path: &Path) -> Outcome<Connection> {
-    let connection = Connection::open(path)?;
+    let mut connection = Connection::open(path)?;
     connection.query_row("PRAGMA journal_mode = wal", [], |_| Ok(()))?;
     connection.execute_batch("PRAGMA synchronous = FULL")?;
     // SQLite's own sleeps for whole milliseconds: whoever meets another's lock would lose by that
