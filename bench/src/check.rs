@@ -4,6 +4,7 @@ use crate::Outcome;
 use crate::plan::{Bar, Bound, Figure, bars};
 use crate::report::figure;
 use crate::results::{Results, spread};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -42,7 +43,7 @@ pub fn run(arguments: &Arguments) -> Outcome<bool> {
 }
 
 pub fn verdicts(results: &Results) -> Vec<Verdict> {
-    bars().iter().map(|bar| verdict(results, bar)).collect()
+    bars(results).iter().map(|bar| verdict(results, bar)).collect()
 }
 
 fn verdict(results: &Results, bar: &Bar) -> Verdict {
@@ -65,8 +66,23 @@ fn verdict(results: &Results, bar: &Bar) -> Verdict {
 
 const NOT_MEASURED: &str = "not measured";
 
+/// The numbers that were there when the baseline was taken: `bench/instructions.json`.
+const BASELINE: &str = include_str!("../instructions.json");
+
+/// Of this program, by the baseline.
+fn instructions(results: &Results, program: &str) -> Result<f64, String> {
+    let found = results.instructions.iter().find(|found| found.program == program);
+    let found = found.ok_or(NOT_MEASURED)?;
+    let number = found.per_message.ok_or_else(|| found.cannot.clone().unwrap_or_default())?;
+    let baseline: BTreeMap<String, f64> =
+        serde_json::from_str(BASELINE).map_err(|error| error.to_string())?;
+    let baseline = baseline.get(program).ok_or("there is no baseline")?;
+    Ok(number / baseline)
+}
+
 fn value(results: &Results, figure: &Figure) -> Result<f64, String> {
     let (name, sides, metric) = match figure {
+        Figure::Instructions(program) => return instructions(results, program),
         Figure::Ratio { group, top, under, metric } => (group, vec![top, under], metric),
         Figure::Median { group, side, metric } | Figure::Worst { group, side, metric } => {
             (group, vec![side], metric)

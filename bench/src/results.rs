@@ -30,6 +30,9 @@ pub struct GroupResult {
 pub struct SideResult {
     pub name: String,
     pub beside: Option<String>,
+    /// Of a peer: whether what it acknowledged survives a power cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub durable: Option<bool>,
     /// What was run, without paths.
     pub command: String,
     /// One for each round.
@@ -75,6 +78,8 @@ impl SideResult {
     }
 }
 
+const MEBIBYTE: f64 = 1_048_576.0;
+
 /// A figure of a reading, by its name.
 pub fn value(reading: &Reading, metric: &str) -> Option<f64> {
     if reading.cannot.is_some() {
@@ -88,8 +93,8 @@ pub fn value(reading: &Reading, metric: &str) -> Option<f64> {
         "p99" => latency.map(|latency| latency.p99),
         "p999" => latency.map(|latency| latency.p999),
         "max" => latency.map(|latency| latency.max),
-        "peak" => Some(reading.peak_bytes as f64),
-        "file" => Some(reading.file_bytes as f64),
+        "peak" => Some(reading.peak_bytes as f64 / MEBIBYTE),
+        "file" => Some(reading.file_bytes as f64 / MEBIBYTE),
         other => reading.more.get(other)?.as_f64(),
     }
 }

@@ -3,7 +3,7 @@
 use crate::Outcome;
 use crate::common::{now, sleep};
 use crate::measure::Work;
-use crate::reading::{Latency, Reading};
+use crate::reading::Reading;
 use std::io::Write;
 use std::time::Duration;
 

@@ -20,6 +20,9 @@ pub struct Arguments {
     /// Whose.
     #[arg(long, default_value = "ours")]
     subject: Subject,
+    /// Where its databases are; a new one otherwise.
+    #[arg(long)]
+    directory: Option<PathBuf>,
     #[command(flatten)]
     work: Work,
 }
@@ -27,8 +30,7 @@ pub struct Arguments {
 /// What is to be done, and how; each case takes of it what it needs.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Work {
-    /// Where its databases are; a new one otherwise.
-    #[arg(long, default_value = "")]
+    #[arg(skip)]
     pub directory: PathBuf,
     #[arg(long, default_value_t = 100_000)]
     pub count: u64,
@@ -81,6 +83,8 @@ pub enum Way {
 enum Case {
     EndToEnd,
     Fill,
+    /// Messages that are over, for what they leave behind.
+    Finished,
     Handle,
     Drains,
     Enqueue,
@@ -103,9 +107,7 @@ enum Case {
 pub fn run(arguments: &Arguments) -> Outcome<Reading> {
     let own = tempfile::Builder::new().prefix("measure-").tempdir_in(crate::run::target()?)?;
     let mut work = arguments.work.clone();
-    if work.directory.as_os_str().is_empty() {
-        work.directory = own.path().into();
-    }
+    work.directory = arguments.directory.clone().unwrap_or_else(|| own.path().into());
     let mut reading = match arguments.subject {
         Subject::Ours => of_ours(arguments.case, &work)?,
         Subject::Floor => of_the_floor(arguments.case, &work)?,
@@ -120,6 +122,7 @@ fn of_ours(case: Case, work: &Work) -> Outcome<Reading> {
     match case {
         Case::EndToEnd => ours::pipeline::run(work),
         Case::Fill => ours::drain::fill(work),
+        Case::Finished => ours::history::finished(work),
         Case::Handle => ours::drain::handle(work),
         Case::Drains => ours::drain::drains(work),
         Case::Enqueue => ours::enqueue::run(work),

@@ -26,6 +26,17 @@ struct Window {
 }
 
 pub fn run(work: &Work) -> Outcome<Reading> {
+    let (mut reading, windows) = steadily(work)?;
+    compare(&mut reading, &windows)?;
+    Ok(reading)
+}
+
+/// So many that are over: what they leave behind.
+pub fn finished(work: &Work) -> Outcome<Reading> {
+    Ok(steadily(work)?.0)
+}
+
+fn steadily(work: &Work) -> Outcome<(Reading, Vec<Window>)> {
     let outbox = Outbox::open(shop(work))?;
     let handled = Counter::default();
     let inbox = counting(work, "consumer.db", &handled)?;
@@ -43,8 +54,7 @@ pub fn run(work: &Work) -> Outcome<Reading> {
     (reading.count, reading.seconds) = (handled.load(Relaxed), limit.elapsed());
     producing.join().map_err(|_| "the producer panicked")??;
     running.stop()?;
-    compare(&mut reading, &windows)?;
-    Ok(reading)
+    Ok((reading, windows))
 }
 
 fn produce_steadily(outbox: &Outbox, work: &Work, handled: &Counter) -> Outcome<()> {

@@ -21,6 +21,8 @@ pub struct Side {
     pub fill: Option<Fill>,
     /// The side that its figures are divided by.
     pub beside: Option<String>,
+    /// Of a peer: whether what it acknowledged survives a power cut.
+    pub durable: Option<bool>,
     /// How many seconds it takes, roughly.
     pub about: f64,
 }
@@ -84,7 +86,7 @@ fn own(subject: &str, name: &str, case: &'static str, arguments: &str) -> Side {
     arguments.extend(["--subject".into(), subject.into()]);
     let program = Program::Own { case, arguments };
     let name = format!("{subject} {name}").trim().to_owned();
-    Side { name, program, fill: None, beside: None, about: 2.0 }
+    Side { name, program, fill: None, beside: None, durable: None, about: 2.0 }
 }
 
 pub fn ours(name: &str, case: &'static str, arguments: &str) -> Side {

@@ -5,10 +5,9 @@ mod build;
 mod own;
 mod peers;
 
-pub use bars::{Bar, Bound, Figure, bars};
+pub use bars::{Bar, Bound, COUNTED, Figure, bars};
+pub use build::{Fill, Group, Program, Side};
 pub use peers::Peer;
-
-use build::Group;
 
 /// How much is measured.
 #[derive(Clone, Copy)]
@@ -27,11 +26,12 @@ impl Scale {
     }
 }
 
-pub use build::{Fill, Group as PlannedGroup, Program, Side};
-
 /// Everything, in the order in which it runs.
 pub fn plan(scale: Scale, found: &[Peer]) -> Vec<Group> {
     let mut groups = own::groups(scale);
     groups.extend(peers::groups(scale, found));
+    for group in groups.iter_mut().filter(|group| group.runs == 0) {
+        group.runs = scale.runs();
+    }
     groups
 }

@@ -71,7 +71,7 @@ fn line(group: &GroupResult, side: &SideResult) -> String {
     let beside = side.beside.as_ref().and_then(|beside| group.side(beside));
     let cell = |column: &String| {
         let value = spread(side.values(column));
-        let value = value.map(|value| spread_text(value, column)).unwrap_or_default();
+        let value = value.map(spread_text).unwrap_or_default();
         let ratio = beside.and_then(|beside| spread(group.ratios(side, beside, column)));
         let ratio = ratio.map(|ratio| format!("{:.2}", ratio.median)).unwrap_or_default();
         format!(" {value} | {ratio} |")
@@ -93,9 +93,8 @@ fn title(column: &str) -> &str {
     }
 }
 
-fn spread_text(Spread { median, least, most }: Spread, column: &str) -> String {
-    let scale = if matches!(column, "peak" | "file") { f64::from(1 << 20) } else { 1.0 };
-    let [median, least, most] = [median, least, most].map(|value| figure(value / scale));
+fn spread_text(Spread { median, least, most }: Spread) -> String {
+    let [median, least, most] = [median, least, most].map(figure);
     if least == most { median } else { format!("{median} ({least}..{most})") }
 }
 

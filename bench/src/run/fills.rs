@@ -28,11 +28,23 @@ impl Fills {
     pub fn copy(&mut self, fill: &Fill, to: &Path) -> Outcome<()> {
         let same = |made: &&Made| made.fill.who == fill.who && made.fill.steps == fill.steps;
         if self.made.iter().find(same).is_none() {
-            let path = self.make(fill).map_err(|error| error.to_string());
+            let path = match self.failed(fill) {
+                Some(why) => Err(why),
+                None => self.make(fill).map_err(|error| error.to_string()),
+            };
             self.made.push(Made { fill: fill.clone(), path });
         }
         let made = self.made.iter().find(same).ok_or("it was just made")?;
         copy(made.path.as_ref().map_err(Clone::clone)?, to)
+    }
+
+    /// Whoever did not manage a smaller one is not waited for again.
+    fn failed(&self, fill: &Fill) -> Option<String> {
+        let failed = self.made.iter().find(|made| {
+            let first = |fill: &Fill| fill.steps.first().map(|step| step.case);
+            made.path.is_err() && made.fill.who == fill.who && first(&made.fill) == first(fill)
+        });
+        failed.and_then(|made| made.path.clone().err())
     }
 
     fn make(&mut self, fill: &Fill) -> Outcome<PathBuf> {
@@ -68,17 +80,6 @@ impl Fills {
         let Some((count, smaller)) = smaller.max_by_key(|(count, _)| *count) else { return Ok(0) };
         copy(smaller, path)?;
         Ok(count)
-    }
-
-    /// Peers' databases are large, and each group of theirs has its own.
-    pub fn forget_peers(&mut self) -> Outcome<()> {
-        for made in &self.made {
-            if let (Program::Peer { .. }, Ok(path)) = (&made.fill.program, &made.path) {
-                fs::remove_dir_all(path)?;
-            }
-        }
-        self.made.retain(|made| matches!(made.fill.program, Program::Own { .. }));
-        Ok(())
     }
 }
 

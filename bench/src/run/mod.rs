@@ -1,11 +1,12 @@
 //! Runs the plan: each measurement in a process of its own, the sides of a group in turns.
 
 mod fills;
+mod instructions;
 mod process;
 mod progress;
 
 use crate::Outcome;
-use crate::plan::{self, Fill, Peer, PlannedGroup, Program, Scale, Side};
+use crate::plan::{self, Fill, Group, Peer, Program, Scale, Side};
 use crate::reading::Reading;
 use crate::results::{GroupResult, Results, SideResult};
 use crate::{machine, report};
@@ -48,7 +49,9 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
     };
     for group in &groups {
         results.groups.push(run_group(group, scratch.path(), &mut fills, &mut progress)?);
-        fills.forget_peers()?;
+    }
+    if arguments.only.as_deref().is_none_or(|only| "instructions".contains(only)) {
+        results.instructions = instructions::count(scratch.path());
     }
     results.seconds = began.elapsed().as_secs_f64();
     print!("{}", report::tables(&results));
@@ -59,7 +62,7 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
 }
 
 fn run_group(
-    group: &PlannedGroup,
+    group: &Group,
     scratch: &Path,
     fills: &mut Fills,
     progress: &mut Progress,
@@ -96,7 +99,13 @@ fn begun(side: &Side) -> SideResult {
     };
     let before = side.fill.as_ref().map(|fill| format!(" after {}", filled(fill)));
     let command = command + &before.unwrap_or_default();
-    SideResult { name: side.name.clone(), beside: side.beside.clone(), command, readings: vec![] }
+    SideResult {
+        name: side.name.clone(),
+        beside: side.beside.clone(),
+        durable: side.durable,
+        command,
+        readings: vec![],
+    }
 }
 
 fn measure(side: &Side, scratch: &Path, fills: &mut Fills) -> Outcome<Reading> {

@@ -1,7 +1,7 @@
 //! A line on stderr for each measurement.
 
 use crate::common::now;
-use crate::plan::{PlannedGroup, Side};
+use crate::plan::{Group, Side};
 use crate::reading::Reading;
 use std::time::Instant;
 
@@ -15,8 +15,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn over(groups: &[PlannedGroup]) -> Self {
-        let sum = |group: &PlannedGroup| group.sides.iter().map(|side| side.about).sum::<f64>();
+    pub fn over(groups: &[Group]) -> Self {
+        let sum = |group: &Group| group.sides.iter().map(|side| side.about).sum::<f64>();
         Self {
             began: now(),
             number: 0,
