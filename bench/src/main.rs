@@ -38,6 +38,8 @@ enum Command {
     Run(run::Arguments),
     /// Whether the results are as the bars want them.
     Check(check::Arguments),
+    /// Writes RESULTS.md and the plots anew, from results.json.
+    Render(report::Arguments),
     /// One measurement, in this process: prints a line of JSON.
     Measure(measure::Arguments),
 }
@@ -50,6 +52,7 @@ fn main() -> Outcome<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::Render(arguments) => report::render(&arguments)?,
         Command::Measure(arguments) => {
             println!("{}", serde_json::to_string(&measure::run(&arguments)?)?);
         }

@@ -1,6 +1,7 @@
 //! What a run found, as it is written to `results.json`.
 
 use crate::machine::Machine;
+use crate::plan::Peer;
 use crate::reading::Reading;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,7 @@ pub struct Results {
     pub quick: bool,
     pub machine: Machine,
     #[serde(default)]
-    pub peers: Vec<serde_json::Value>,
+    pub peers: Vec<Peer>,
     pub groups: Vec<GroupResult>,
     /// Per message, counted by callgrind; none where that is not installed.
     #[serde(default)]

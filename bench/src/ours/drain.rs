@@ -1,6 +1,6 @@
 //! Emptying a log that has a backlog.
 
-use super::service::{Counter, Running, counting, host, produce, shop, subscription};
+use super::service::{Counter, Running, counting, host, own_pragmas, produce, shop, subscription};
 use crate::Outcome;
 use crate::common::{FILL_BATCH, Limit, drain_again, now, pragmas, wait};
 use crate::measure::Work;
@@ -45,11 +45,12 @@ pub fn drains(work: &Work) -> Outcome<Reading> {
     let outbox = Outbox::open(shop(work))?;
     let mut db = host(&shop(work))?;
     let handled = Counter::default();
-    let inbox = counting(work, "consumer.db", &handled)?;
-    let relay = Relay::open(shop(work))?.woken_by(outbox.doorbell());
-    let relay = relay.subscribe(subscription(work)?, Local::new(inbox));
+    let mut inbox = counting(work, "consumer.db", &handled)?;
     let mut reading = Reading::of("surehand");
     reading.pragmas = vec![pragmas("producer", &db)?];
+    reading.pragmas.extend(own_pragmas(outbox.durability(), &inbox.durability()?));
+    let relay = Relay::open(shop(work))?.woken_by(outbox.doorbell());
+    let relay = relay.subscribe(subscription(work)?, Local::new(inbox));
     let running = Running::start(relay);
     drain_again(&mut reading, work, &|| handled.load(Relaxed), &mut || {
         produce(&outbox, &mut db, work.backlog, work.backlog, work)

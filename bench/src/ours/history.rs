@@ -57,10 +57,11 @@ fn steadily(work: &Work) -> Outcome<(Reading, Vec<Window>)> {
     Ok((reading, windows))
 }
 
+/// Until the last one is handled: the last windows are as busy as the first.
 fn produce_steadily(outbox: &Outbox, work: &Work, handled: &Counter) -> Outcome<()> {
     let mut db = host(&shop(work))?;
     let mut made = 0;
-    while made < work.count {
+    while handled.load(Relaxed) < work.count {
         if made > handled.load(Relaxed) + AHEAD {
             sleep(Duration::from_millis(1));
             continue;

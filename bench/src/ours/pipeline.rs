@@ -1,6 +1,8 @@
 //! Producer, relay and consumer as a service runs them: a relay with an inbox in this process.
 
-use super::service::{Counter, Running, TOPIC, host, is_pending, produce, shop, subscription};
+use super::service::{
+    Counter, Running, TOPIC, host, is_pending, own_pragmas, produce, shop, subscription,
+};
 use crate::Outcome;
 use crate::common::{FILL_BATCH, now, pragmas, wait};
 use crate::measure::Work;
@@ -21,10 +23,11 @@ pub fn run(work: &Work) -> Outcome<Reading> {
 
     let store = Connection::open(work.directory.join("consumer.db"))?;
     let handled = Counter::default();
-    let inbox = inbox(work, &handled)?;
+    let mut inbox = inbox(work, &handled)?;
     store.execute_batch("CREATE TABLE effect (number INTEGER PRIMARY KEY, bytes INTEGER)")?;
     let mut reading = Reading::of("surehand");
     reading.pragmas = vec![pragmas("producer", &producer)?];
+    reading.pragmas.extend(own_pragmas(outbox.durability(), &inbox.durability()?));
 
     let relay = Relay::open(&path)?.woken_by(outbox.doorbell());
     let relay = relay.subscribe(subscription(work)?, Local::new(inbox));

@@ -3,13 +3,14 @@
 use crate::Outcome;
 use crate::common::payload;
 use crate::measure::Work;
+use crate::reading::Pragmas;
 use rusqlite::{Connection, TransactionBehavior::Immediate};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use surehand::{Effect, Inbox, Message, MessageId, Outbox, Relay, Subscription};
+use surehand::{Durability, Effect, Inbox, Message, MessageId, Outbox, Relay, Subscription};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -92,6 +93,16 @@ pub fn host(path: &Path) -> Outcome<Connection> {
     let db = Connection::open(path)?;
     db.pragma_update(None, "synchronous", "FULL")?;
     Ok(db)
+}
+
+/// The settings of the library's own connections, as it reads them back.
+pub fn own_pragmas(outbox: &Durability, inbox: &Durability) -> [Pragmas; 2] {
+    [("outbox and relay", outbox), ("inbox", inbox)].map(|(connection, durability)| Pragmas {
+        connection: connection.into(),
+        journal_mode: Some(durability.journal_mode.clone()),
+        synchronous: Some(durability.synchronous),
+        ..Pragmas::default()
+    })
 }
 
 /// Whether something is still in the log.

@@ -13,12 +13,11 @@ use std::time::Duration;
 use surehand::transport::Local;
 use surehand::{Outbox, Relay};
 
-/// The snapshots of two overlap all the time.
-const READERS: u64 = 2;
 const SNAPSHOT: Duration = Duration::from_millis(45);
 /// The producer waits when it is so far ahead.
 const AHEAD: u64 = 50_000;
 
+/// `callers` readers; the snapshots of two overlap all the time.
 pub fn run(work: &Work) -> Outcome<Reading> {
     let outbox = Outbox::open(shop(work))?;
     let handled = Counter::default();
@@ -28,7 +27,7 @@ pub fn run(work: &Work) -> Outcome<Reading> {
     let running = Running::start(relay.subscribe(subscription(work)?, inbox));
     let is_over = Arc::new(AtomicBool::new(false));
     let readers: Vec<_> =
-        (0..READERS).map(|number| reader(shop(work), number, Arc::clone(&is_over))).collect();
+        (0..work.callers).map(|number| reader(shop(work), number, Arc::clone(&is_over))).collect();
     let largest = Arc::new(AtomicU64::new(0));
     let sampler = sampler(work.directory.clone(), Arc::clone(&largest), Arc::clone(&is_over));
 

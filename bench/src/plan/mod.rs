@@ -7,7 +7,7 @@ mod peers;
 
 pub use bars::{Bar, Bound, COUNTED, Figure, bars};
 pub use build::{Fill, Group, Program, Side};
-pub use peers::Peer;
+pub use peers::{Peer, Setting};
 
 /// How much is measured.
 #[derive(Clone, Copy)]

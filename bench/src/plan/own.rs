@@ -240,11 +240,16 @@ fn idle(scale: Scale) -> Group {
 }
 
 fn wal(scale: Scale) -> Group {
-    let seconds = scale.pick(10.0, 3.0);
-    let side = ours("", "wal", &format!("--batch 16 --seconds {seconds}")).about(seconds);
+    let seconds = scale.pick(8.0, 2.0);
+    let side = |name: &str, readers: u64| {
+        let arguments = format!("--batch 16 --callers {readers} --seconds {seconds}");
+        ours(name, "wal", &arguments).about(seconds)
+    };
+    let sides = vec![side("1 reader", 1), side("2 readers", 2)];
     let columns = ["WAL, MiB", "p50", "p99", "p999", "commits", "rate"];
-    group("wal", "The WAL under load and readers", &columns, vec![side]).note(
-        "A producer commits batches of 16 as fast as it can while a relay delivers and two readers \
-         hold snapshots of 45 ms that overlap. Latencies are the producer's.",
+    group("wal", "The WAL under load and readers", &columns, sides).note(
+        "A producer commits batches of 16 as fast as it can while a relay delivers and readers \
+         hold snapshots of 45 ms, one after the other; those of two overlap. Latencies are the \
+         producer's.",
     )
 }

@@ -33,11 +33,16 @@ const BOTTOM: f64 = 400.0;
 const COLOURS: [&str; 7] =
     ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555"];
 
-/// A scale from figures to places.
+/// A scale from figures to places; `from` and `to` are logarithms where it is logarithmic.
 struct Scale {
     from: f64,
     to: f64,
     logarithmic: bool,
+}
+
+/// 1, 2 or 5 times a power of ten.
+fn round(decade: i32) -> [f64; 3] {
+    [1.0, 2.0, 5.0].map(|factor| factor * 10_f64.powi(decade))
 }
 
 impl Scale {
@@ -47,8 +52,12 @@ impl Scale {
         let most = values.iter().copied().fold(f64::MIN, f64::max).max(1e-9);
         let least = values.iter().copied().fold(f64::MAX, f64::min).min(most);
         if logarithmic {
-            let (from, to) = (least.log10().floor(), most.log10().ceil());
-            return Self { from, to: to.max(from + 1.0), logarithmic };
+            let decades = least.log10().floor() as i32..=most.log10().ceil() as i32;
+            let rounds: Vec<_> = decades.flat_map(round).collect();
+            let from = rounds.iter().copied().filter(|round| *round <= least * 1.000_001).last();
+            let to = rounds.iter().copied().find(|round| *round >= most * 0.999_999);
+            let (from, to) = (from.unwrap_or(least).log10(), to.unwrap_or(most).log10());
+            return Self { from, to: to.max(from + 0.3), logarithmic };
         }
         let step = step(most);
         Self { from: 0.0, to: (most / step).ceil() * step, logarithmic }
@@ -62,7 +71,14 @@ impl Scale {
 
     fn ticks(&self) -> Vec<f64> {
         if self.logarithmic {
-            return (self.from as i32..=self.to as i32).map(|power| 10_f64.powi(power)).collect();
+            let decades = self.from.floor() as i32..=self.to.ceil() as i32;
+            let within = |tick: &f64| (self.from - 0.01..self.to + 0.01).contains(&tick.log10());
+            // Where there are many decades, those are enough.
+            let kept = if self.to - self.from > 3.0 { 1 } else { 3 };
+            return decades
+                .flat_map(|decade| round(decade)[..kept].to_vec())
+                .filter(within)
+                .collect();
         }
         let step = step(self.to);
         (0..=(self.to / step).round() as u32).map(|number| step * f64::from(number)).collect()
@@ -115,9 +131,9 @@ fn axes(svg: &mut String, chart: &Chart, x: &Scale, y: &Scale) {
 /// Whole thousands and millions are short.
 fn label(value: f64) -> String {
     match value {
-        1e6.. => format!("{}M", value / 1e6),
-        1e3.. => format!("{}k", value / 1e3),
-        _ if value.fract() == 0.0 => format!("{value}"),
+        1e6.. => format!("{}M", figure(value / 1e6).trim_end_matches(".00").trim_end_matches(".0")),
+        1e3.. => format!("{}k", (value / 1e3).round()),
+        _ if (value - value.round()).abs() < 1e-9 => format!("{}", value.round()),
         _ => figure(value),
     }
 }

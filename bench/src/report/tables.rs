@@ -1,7 +1,7 @@
 //! A table for each group, and one of the bars.
 
 use crate::check::{Verdict, verdicts};
-use crate::results::{GroupResult, Results, SideResult, Spread, spread};
+use crate::results::{GroupResult, Instructions, Results, SideResult, Spread, spread};
 use std::fmt::Write;
 
 /// The whole page, in Markdown.
@@ -11,7 +11,20 @@ pub fn tables(results: &Results) -> String {
     for group in &results.groups {
         page += &table(group);
     }
-    page
+    page + &instructions(results) + &super::subjects::subjects(results)
+}
+
+fn instructions(results: &Results) -> String {
+    let mut text = String::from(
+        "## Instructions for each message\n\nCounted by callgrind: (12,000 messages - 2,000 \
+         messages) / 10,000. `count-handle` enqueues, relays and handles.\n\n\
+         | program | instructions |\n|---|---:|\n",
+    );
+    for Instructions { program, per_message, cannot } in &results.instructions {
+        let said = per_message.map(figure).or(cannot.clone()).unwrap_or_default();
+        let _ = writeln!(text, "| `{program}` | {said} |");
+    }
+    text + "\n"
 }
 
 fn heading(results: &Results) -> String {
@@ -46,6 +59,7 @@ fn bars(results: &Results) -> String {
     text + "\n"
 }
 
+/// A figure has a column of ratios where there are any.
 fn table(group: &GroupResult) -> String {
     let mut text = format!("## {}\n\n", group.title);
     if !group.note.is_empty() {
@@ -53,30 +67,44 @@ fn table(group: &GroupResult) -> String {
     }
     let _ = write!(text, "| `{}` |", group.name);
     let mut rule = String::from("|---|");
-    for column in &group.columns {
-        let _ = write!(text, " {} | ratio |", title(column));
-        rule += "---:|---:|";
+    let columns: Vec<_> =
+        group.columns.iter().map(|column| (&**column, has_ratios(group, column))).collect();
+    for (column, ratios) in &columns {
+        let _ = write!(text, " {} |{}", title(column), if *ratios { " ratio |" } else { "" });
+        rule += if *ratios { "---:|---:|" } else { "---:|" };
     }
     let _ = writeln!(text, "\n{rule}");
     for side in &group.sides {
-        let _ = writeln!(text, "| {} |{}", side.name, line(group, side));
+        let _ = writeln!(text, "| {} |{}", side.name, line(group, side, &columns));
+    }
+    for plot in super::plots_of(&group.name) {
+        let _ = writeln!(text, "\n![{plot}](plots/{plot}.svg)");
     }
     text + "\n"
 }
 
-fn line(group: &GroupResult, side: &SideResult) -> String {
-    if let Some(why) = side.cannot() {
-        return format!(" {why} | |{}", " | |".repeat(group.columns.len() - 1));
-    }
+fn has_ratios(group: &GroupResult, column: &str) -> bool {
+    group.sides.iter().any(|side| !ratios(group, side, column).is_empty())
+}
+
+fn ratios(group: &GroupResult, side: &SideResult, column: &str) -> Vec<f64> {
     let beside = side.beside.as_ref().and_then(|beside| group.side(beside));
-    let cell = |column: &String| {
-        let value = spread(side.values(column));
-        let value = value.map(spread_text).unwrap_or_default();
-        let ratio = beside.and_then(|beside| spread(group.ratios(side, beside, column)));
-        let ratio = ratio.map(|ratio| format!("{:.2}", ratio.median)).unwrap_or_default();
-        format!(" {value} | {ratio} |")
+    beside.map_or_else(Vec::new, |beside| group.ratios(side, beside, column))
+}
+
+fn line(group: &GroupResult, side: &SideResult, columns: &[(&str, bool)]) -> String {
+    if let Some(why) = side.cannot() {
+        let cells: usize = columns.iter().map(|(_, ratios)| 1 + usize::from(*ratios)).sum();
+        return format!(" {why} |{}", " |".repeat(cells - 1));
+    }
+    let cell = |(column, has_ratios): &(&str, bool)| {
+        let value = spread(side.values(column)).map(spread_text).unwrap_or_default();
+        let ratio = spread(ratios(group, side, column)).map(|ratio| figure(ratio.median));
+        let ratio =
+            if *has_ratios { format!(" {} |", ratio.unwrap_or_default()) } else { String::new() };
+        format!(" {value} |{ratio}")
     };
-    group.columns.iter().map(cell).collect()
+    columns.iter().map(cell).collect()
 }
 
 fn title(column: &str) -> &str {

@@ -39,16 +39,17 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
     if let Some(only) = &arguments.only {
         groups.retain(|group| group.name.contains(only.as_str()));
     }
-    let mut progress = Progress::over(&groups);
+    let mut progress = Progress::over(&groups, scale);
     let mut fills = Fills::new(scratch.path().join("fills"))?;
     let mut results = Results {
         quick: arguments.quick,
         machine: machine::here(scratch.path()),
-        peers: found.iter().filter_map(|peer| serde_json::to_value(peer).ok()).collect(),
+        peers: found,
         ..Results::default()
     };
     for group in &groups {
-        results.groups.push(run_group(group, scratch.path(), &mut fills, &mut progress)?);
+        let group = run_group(group, scratch.path(), &mut fills, &mut progress)?;
+        results.groups.push(group);
     }
     if arguments.only.as_deref().is_none_or(|only| "instructions".contains(only)) {
         results.instructions = instructions::count(scratch.path());
@@ -73,6 +74,7 @@ fn run_group(
             let reading = match result.cannot() {
                 // What failed once is not waited for again.
                 Some(why) => cannot(why),
+                None if progress.is_late() => cannot("no time was left for it"),
                 None => measure(side, scratch, fills)?,
             };
             progress.done(&group.name, side, round, &reading);
