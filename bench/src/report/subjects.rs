@@ -18,7 +18,7 @@ fn peers(results: &Results) -> String {
          | peer | setting | survives a power cut | acknowledges | deduplicates | joins the \
          caller's transaction | order within a key | |\n|---|---|---|---|---|---|---|---|\n",
     );
-    for peer in results.peers.iter() {
+    for peer in &results.peers {
         text += &lines(peer);
     }
     text + "\n"

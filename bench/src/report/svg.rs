@@ -54,7 +54,7 @@ impl Scale {
         if logarithmic {
             let decades = least.log10().floor() as i32..=most.log10().ceil() as i32;
             let rounds: Vec<_> = decades.flat_map(round).collect();
-            let from = rounds.iter().copied().filter(|round| *round <= least * 1.000_001).last();
+            let from = rounds.iter().copied().rfind(|round| *round <= least * 1.000_001);
             let to = rounds.iter().copied().find(|round| *round >= most * 0.999_999);
             let (from, to) = (from.unwrap_or(least).log10(), to.unwrap_or(most).log10());
             return Self { from, to: to.max(from + 0.3), logarithmic };
