@@ -102,3 +102,51 @@ fn value(results: &Results, figure: &Figure) -> Result<f64, String> {
     let spread = spread(values).ok_or_else(|| format!("no figure named {metric}"))?;
     Ok(if matches!(figure, Figure::Worst { .. }) { spread.most } else { spread.median })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::Reading;
+    use crate::results::{GroupResult, SideResult};
+
+    fn side(name: &str, counts: &[u64]) -> SideResult {
+        let reading = |count: &u64| Reading { count: *count, seconds: 1.0, ..Reading::default() };
+        let readings = counts.iter().map(reading).collect();
+        SideResult { name: name.into(), readings, ..SideResult::default() }
+    }
+
+    fn of(quick: bool, sides: Vec<SideResult>) -> Results {
+        let group = GroupResult { name: "group".into(), sides, ..GroupResult::default() };
+        Results { quick, groups: vec![group], ..Results::default() }
+    }
+
+    fn at_least(bound: f64) -> Bar {
+        let (group, top, under) = ("group".into(), "ours".into(), "floor".into());
+        let figure = Figure::Ratio { group, top, under, metric: "rate" };
+        Bar { what: "a bar".into(), figure, bound: Bound::AtLeast(bound) }
+    }
+
+    #[test]
+    fn ratios_are_taken_within_a_round() {
+        let sides = vec![side("ours", &[50, 500, 5]), side("floor", &[100, 1_000, 100])];
+        let results = of(false, sides);
+        assert_eq!(verdict(&results, &at_least(0.5)).value, Ok(0.5));
+        assert_eq!(verdict(&results, &at_least(0.5)).passed, Some(true));
+        assert_eq!(verdict(&results, &at_least(0.6)).passed, Some(false));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_missed_unless_the_run_was_quick() {
+        let passed = |quick| verdict(&of(quick, vec![side("ours", &[1])]), &at_least(0.5)).passed;
+        assert_eq!((passed(false), passed(true)), (Some(false), None));
+    }
+
+    #[test]
+    fn what_failed_is_missed_in_any_run() {
+        let mut floor = side("floor", &[1]);
+        floor.readings[0].cannot = Some("it hangs".into());
+        let verdict = verdict(&of(true, vec![side("ours", &[1]), floor]), &at_least(0.5));
+        assert_eq!(verdict.passed, Some(false));
+        assert_eq!(verdict.value, Err("no figure: it hangs".into()));
+    }
+}

@@ -119,3 +119,16 @@ pub fn spread(mut values: Vec<f64>) -> Option<Spread> {
     };
     Some(Spread { median, least, most })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        let of = |values: &[f64]| spread(values.to_vec()).map(|spread| spread.median);
+        assert_eq!(of(&[3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(of(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
+        assert_eq!(of(&[]), None);
+    }
+}

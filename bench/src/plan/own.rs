@@ -86,7 +86,7 @@ fn backlog(scale: Scale) -> Group {
         pair(&backlog.to_string(), "drains", &arguments)
     });
     let large = scale.pick(vec![300_000_u64, 1_000_000, 3_000_000], vec![300_000]);
-    let seconds = scale.pick(2.0, 0.7);
+    let seconds = scale.pick(1.5, 0.7);
     let large = large.into_iter().flat_map(|backlog| {
         pair(&backlog.to_string(), "handle", &format!("--seconds {seconds}"))
             .map(|side| side.filled(backlog).about(seconds + backlog as f64 / 1e6))
@@ -99,7 +99,7 @@ fn backlog(scale: Scale) -> Group {
 
 fn pending(scale: Scale) -> Group {
     let count = scale.pick(3_000_000, 300_000);
-    let time = format!("--batch 100 --count 100000000 --seconds {}", scale.pick(2.0, 0.5));
+    let time = format!("--batch 100 --count 100000000 --seconds {}", scale.pick(1.5, 0.5));
     let sides = [ours as fn(&str, &'static str, &str) -> Side, floor].into_iter().flat_map(|who| {
         let empty = who("empty", "enqueue", &time);
         let pending = who(&format!("{count} pending"), "enqueue", &time);
@@ -204,7 +204,7 @@ fn host(scale: Scale) -> Group {
 }
 
 fn latency(scale: Scale) -> Group {
-    let count = scale.pick(200, 50);
+    let count = scale.pick(150, 50);
     let about = f64::from(count) * 0.024;
     let trials = format!("--count {count} --pause 20");
     let side = |name: &str, way: &str| {
@@ -240,7 +240,7 @@ fn idle(scale: Scale) -> Group {
 }
 
 fn wal(scale: Scale) -> Group {
-    let seconds = scale.pick(8.0, 2.0);
+    let seconds = scale.pick(5.0, 2.0);
     let side = |name: &str, readers: u64| {
         let arguments = format!("--batch 16 --callers {readers} --seconds {seconds}");
         ours(name, "wal", &arguments).about(seconds)

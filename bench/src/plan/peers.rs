@@ -73,10 +73,8 @@ fn rows(scale: Scale) -> Vec<Row> {
         columns: RATE,
         all_settings: false,
     };
-    let enqueue = |name, title, more: &str| Row {
-        all_settings: !scale.quick,
-        ..row(name, title, "enqueue", &format!("{more} --count 100000000"))
-    };
+    let enqueue =
+        |name, title, more: &str| row(name, title, "enqueue", &format!("{more} --count 100000000"));
     let handle = |name, title, count| Row {
         before: vec![Step { case: "fill", count }],
         columns: &["rate", "peak", "file"],
@@ -88,7 +86,10 @@ fn rows(scale: Scale) -> Vec<Row> {
         ..row(name, title, case, "")
     };
     let few = vec![
-        enqueue("enqueue one", "Enqueue, one a commit", "--batch 1"),
+        Row {
+            all_settings: !scale.quick,
+            ..enqueue("enqueue one", "Enqueue, one a commit", "--batch 1")
+        },
         enqueue("enqueue by 50", "Enqueue by 50 callers", "--callers 50 --batch 1"),
         Row {
             all_settings: !scale.quick,
@@ -130,6 +131,7 @@ fn of_row(scale: Scale, row: &Row, found: &[Peer]) -> Group {
         sides.extend(settings.map(|setting| of_peer(scale, row, peer, setting)));
     }
     group(&format!("{PREFIX}{}", row.name), row.title, row.columns, sides)
+        .note("Ratios are a peer's figure by ours.")
 }
 
 fn of_ours(row: &Row) -> Side {
@@ -155,7 +157,7 @@ fn of_peer(scale: Scale, row: &Row, peer: &Peer, setting: &Setting) -> Side {
     let filling = Program::Peer { command: command.clone(), case: "fill", arguments: asked };
     Side {
         program: Program::Peer { command, case: row.case, arguments },
-        fill: fill(&name, filling, row, scale.pick(60, 15)),
+        fill: fill(&name, filling, row, scale.pick(40, 15)),
         beside: Some(OURS.into()),
         durable: Some(setting.survives_power_cut),
         about: about(row),

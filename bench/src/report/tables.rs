@@ -77,10 +77,21 @@ fn table(group: &GroupResult) -> String {
     for side in &group.sides {
         let _ = writeln!(text, "| {} |{}", side.name, line(group, side, &columns));
     }
+    text += &notes(group);
     for plot in super::plots_of(&group.name) {
         let _ = writeln!(text, "\n![{plot}](plots/{plot}.svg)");
     }
     text + "\n"
+}
+
+/// What the subjects say of their own figures.
+fn notes(group: &GroupResult) -> String {
+    let note = |side: &SideResult| {
+        let note = side.readings.iter().find_map(|reading| reading.note.clone())?;
+        Some(format!("- {}: {note}\n", side.name))
+    };
+    let notes: String = group.sides.iter().filter_map(note).collect();
+    if notes.is_empty() { notes } else { format!("\n{notes}") }
 }
 
 fn has_ratios(group: &GroupResult, column: &str) -> bool {

@@ -22,6 +22,9 @@ pub struct Arguments {
     /// Only the groups whose name has this in it; then nothing is written.
     #[arg(long)]
     only: Option<String>,
+    /// Rounds, instead of what the plan says: for trials.
+    #[arg(long)]
+    runs: Option<usize>,
     /// The peers that were built, as `bench/peers/build` lists them.
     #[arg(long)]
     peers: Option<PathBuf>,
@@ -38,6 +41,9 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
     let mut groups = plan::plan(scale, &found);
     if let Some(only) = &arguments.only {
         groups.retain(|group| group.name.contains(only.as_str()));
+    }
+    for group in &mut groups {
+        group.runs = arguments.runs.unwrap_or(group.runs);
     }
     let mut progress = Progress::over(&groups, scale);
     let mut fills = Fills::new(scratch.path().join("fills"))?;
