@@ -11,6 +11,8 @@ use surehand::rusqlite::{Connection, TransactionBehavior::Immediate};
 use surehand::transport::Outcome;
 use surehand::{Effect, Inbox, Message, Outbox};
 
+type Make = fn(u64) -> Message;
+
 /// In a transaction, at the most.
 const MESSAGES: u64 = 5_000;
 
@@ -33,7 +35,7 @@ fn enqueue(criterion: &mut Criterion) {
     let path = directory.path().join("shop.db");
     let outbox = Outbox::open(&path).expect("an outbox");
     let mut db = Connection::open(&path).expect("a connection");
-    let ways: [(&str, fn(u64) -> Message); 2] = [("plain", message), ("key and headers", keyed)];
+    let ways = [("plain", message as Make), ("key and headers", keyed)];
     let mut group = criterion.benchmark_group("enqueue in a transaction");
     for (name, message) in ways {
         group.bench_function(name, |bencher| {
