@@ -1,6 +1,7 @@
 //! One measurement, as a line of JSON: what every measuring program prints last.
 
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What was measured, and under which settings.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -66,19 +67,28 @@ impl Reading {
         Self { subject: subject.into(), ..Self::default() }
     }
 
+    /// A figure of this measurement alone.
+    pub fn set(&mut self, name: &str, value: impl Into<serde_json::Value>) {
+        self.more.insert(name.into(), value.into());
+    }
+
+    /// Percentiles, and the whole curve for the plot.
+    pub fn latencies(&mut self, mut times: Vec<Duration>) {
+        times.sort_unstable();
+        let micros = |part: f64| {
+            let index = (times.len() as f64 * part) as usize;
+            let time = times.get(index.min(times.len().saturating_sub(1)));
+            time.map_or(0.0, |time| (time.as_secs_f64() * 1e7).round() / 10.0)
+        };
+        let curve: Vec<_> =
+            (0..=100).map(|percent| micros(f64::from(percent) / 100.0).into()).collect();
+        let latency =
+            Latency { p50: micros(0.5), p99: micros(0.99), p999: micros(0.999), max: micros(1.0) };
+        self.latency_us = Some(latency);
+        self.set("curve_us", serde_json::Value::Array(curve));
+    }
+
     pub fn rate(&self) -> f64 {
         if self.seconds > 0.0 { self.count as f64 / self.seconds } else { 0.0 }
-    }
-}
-
-impl Latency {
-    /// Of times in any order.
-    pub fn of(mut times: Vec<std::time::Duration>) -> Self {
-        times.sort_unstable();
-        let at = |part: f64| {
-            let index = ((times.len() as f64 * part) as usize).min(times.len().saturating_sub(1));
-            times.get(index).map_or(0.0, |time| time.as_secs_f64() * 1e6)
-        };
-        Self { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: at(1.0) }
     }
 }

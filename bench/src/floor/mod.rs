@@ -4,11 +4,16 @@
 //! step. It retries nothing, checks nothing and forgets no id; it is what a handoff costs on SQLite
 //! before anything is promised.
 
+pub mod drain;
+pub mod enqueue;
+pub mod flow;
 pub mod pipeline;
+pub mod sync;
 
 use crate::Outcome;
 use rusqlite::Connection;
 use std::path::Path;
+use std::time::Duration;
 
 pub const INSERT: &str = "INSERT INTO log (id, payload) VALUES (?1, ?2)";
 pub const READ: &str = "SELECT seq, id, payload FROM log WHERE seq > ?1 ORDER BY seq LIMIT ?2";
@@ -18,9 +23,15 @@ pub const SEEN: &str = "INSERT INTO seen (id) VALUES (?1)";
 pub const EFFECT: &str = "INSERT INTO effect (bytes) VALUES (?1)";
 
 pub fn connect(path: &Path) -> Outcome<Connection> {
-    let connection = Connection::open(path)?;
+    let mut connection = Connection::open(path)?;
     connection.query_row("PRAGMA journal_mode = wal", [], |_| Ok(()))?;
     connection.execute_batch("PRAGMA synchronous = FULL")?;
+    // SQLite's own sleeps for whole milliseconds: whoever meets another's lock would lose by that
+    // more than by all the rest.
+    connection.busy_handler(Some(|_| {
+        crate::common::sleep(Duration::from_micros(100));
+        true
+    }))?;
     Ok(connection)
 }
 

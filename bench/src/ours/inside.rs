@@ -1,0 +1,117 @@
+//! One `enqueue` in the caller's transaction, beside one prepared insert of the same row into the
+//! same table. Transactions alternate; begin and commit are not counted.
+
+use super::service::{TOPIC, counting, host, shop, subscription};
+use crate::Outcome;
+use crate::common::{now, payload, pragmas};
+use crate::measure::{Way, Work};
+use crate::reading::Reading;
+use crate::results::spread;
+use rusqlite::{Connection, TransactionBehavior::Immediate, params};
+use surehand::operator::WhenFull;
+use surehand::transport::Local;
+use surehand::{Message, Operator, Outbox, Relay};
+use uuid::Uuid;
+
+/// In one transaction.
+const MESSAGES: u64 = 5_000;
+
+const INSERT: &str = "INSERT INTO outbox_message \
+    (id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, payload) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+const HEADERS: &str = r#"{"tenant":"north","traceparent":"00-0af7651916cd43dd8448eb211c80319c"}"#;
+
+pub fn run(work: &Work) -> Outcome<Reading> {
+    let outbox = Outbox::open(shop(work))?;
+    if work.way == Way::Bounded {
+        bound(work)?;
+    }
+    let mut db = host(&shop(work))?;
+    let mut reading = Reading::of("surehand");
+    reading.pragmas = vec![pragmas("producer", &db)?];
+    let (mut ours, mut raw, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    // The first round fills caches.
+    for round in 0..=work.count / MESSAGES {
+        let enqueued = enqueue(&outbox, &mut db, work, round)?;
+        let inserted = insert(&mut db, work)?;
+        if round > 0 {
+            ours.push(enqueued);
+            raw.push(inserted);
+            ratios.push(enqueued / inserted);
+        }
+    }
+    reading.count = ours.len() as u64 * MESSAGES;
+    reading.seconds = ours.iter().sum::<f64>() * MESSAGES as f64 / 1e9;
+    for (name, values) in [("enqueue, ns", ours), ("insert, ns", raw), ("inserts", ratios)] {
+        let median = spread(values).ok_or("nothing was measured")?.median;
+        reading.set(name, median);
+    }
+    Ok(reading)
+}
+
+/// A subscription with a bound that is far away. It is made by a relay.
+fn bound(work: &Work) -> Outcome<()> {
+    let inbox = counting(work, "consumer.db", &super::service::Counter::default())?;
+    let relay = Relay::open(shop(work))?.subscribe(subscription(work)?, Local::new(inbox));
+    tokio::runtime::Builder::new_current_thread().build()?.block_on(relay.run_until_idle())?;
+    let mut operator = Operator::open(shop(work))?;
+    Ok(operator.bound("bench", Some(1_000_000_000), None, WhenFull::Refuse)?)
+}
+
+/// Nanoseconds for one.
+fn enqueue(outbox: &Outbox, db: &mut Connection, work: &Work, round: u64) -> Outcome<f64> {
+    let payload = payload(work.payload);
+    let message = |number: u64| {
+        let message = Message::new(TOPIC).payload(payload.clone());
+        match work.way {
+            Way::Keyed => message
+                .key(format!("key-{}", number % 1_000))
+                .header("tenant", "north")
+                .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c"),
+            Way::Idempotent => message.idempotency_key(format!("request-{round}-{number:06}")),
+            _ => message,
+        }
+    };
+    let messages: Vec<_> = (0..MESSAGES).map(message).collect();
+    let tx = db.transaction_with_behavior(Immediate)?;
+    let began = now();
+    for message in messages {
+        outbox.enqueue(&tx, message)?;
+    }
+    let nanos = began.elapsed().as_secs_f64() * 1e9 / MESSAGES as f64;
+    tx.commit()?;
+    Ok(nanos)
+}
+
+fn insert(db: &mut Connection, work: &Work) -> Outcome<f64> {
+    let payload = payload(work.payload);
+    let headers = (work.way == Way::Keyed).then_some(HEADERS);
+    let rows: Vec<_> = (0..MESSAGES)
+        .map(|number| {
+            let key = (work.way == Way::Keyed).then(|| format!("key-{}", number % 1_000));
+            (Uuid::now_v7(), key, payload.clone())
+        })
+        .collect();
+    let tx = db.transaction_with_behavior(Immediate)?;
+    let mut insert = tx.prepare_cached(INSERT)?;
+    let none = None::<i64>;
+    let began = now();
+    for (id, key, payload) in &rows {
+        let (at, checksum) = (1_700_000_000_000_i64, 0x0123_4567_89ab_cdef_i64);
+        insert.execute(params![
+            id.as_bytes(),
+            TOPIC,
+            key,
+            headers,
+            None::<&str>,
+            at,
+            none,
+            checksum,
+            payload
+        ])?;
+    }
+    let nanos = began.elapsed().as_secs_f64() * 1e9 / MESSAGES as f64;
+    drop(insert);
+    tx.commit()?;
+    Ok(nanos)
+}
