@@ -51,7 +51,7 @@ impl Running {
 /// The subscription that a batch asks for.
 pub fn subscription(work: &Work) -> Outcome<Subscription> {
     let batch = usize::try_from(work.batch)?;
-    Ok(Subscription::new("bench").batch(batch).window(work.window.max(4 * batch)))
+    Ok(Subscription::new("bench").batch(batch).window(work.window.max(4 * batch).max(1_024)))
 }
 
 /// An inbox with an effect of nothing, which counts.
