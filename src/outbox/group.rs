@@ -6,7 +6,7 @@
 
 use super::Outbox;
 use super::handle::{fault_of, unanswered};
-use super::write::Writer;
+use super::write::{Host, Writer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::MessageId;
 use crate::message::Message;
@@ -25,7 +25,7 @@ pub(super) type Work = Box<dyn FnOnce(Option<&Savepoint<'_>>, &Outbox) -> Ran + 
 /// What a caller hands in.
 pub(super) enum Job {
     /// One row, written or not: it needs no savepoint.
-    Message(Message, oneshot::Sender<Result<MessageId>>),
+    Message(Box<Message>, oneshot::Sender<Result<MessageId>>),
     Work(Work),
 }
 
@@ -111,12 +111,14 @@ impl Store {
         mistake!(GroupAnsweredEarly: store::mistakes::commit_late(connection)?);
         let mut transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).doing(what)?;
-        let bounded = outbox.check_host(&transaction)?;
+        let host = outbox.check_host(&transaction)?;
         while let Some(job) = group.pop_front() {
             let work = match job {
-                Job::Message(message, answer) if !bounded && message.idempotency_key.is_none() => {
+                Job::Message(message, answer)
+                    if host == Host::Free && message.idempotency_key.is_none() =>
+                {
                     let mut ran =
-                        written(Writer::new(&outbox, &transaction, false), message, answer);
+                        written(Writer::new(&outbox, &transaction, host), *message, answer);
                     let fault = ran.fault.take();
                     rans.push(ran);
                     if transaction.is_autocommit() {
@@ -124,7 +126,7 @@ impl Store {
                     }
                     continue;
                 }
-                Job::Message(message, answer) => in_parts(message, answer),
+                Job::Message(message, answer) => in_parts(*message, answer),
                 Job::Work(work) => work,
             };
             let mut savepoint = transaction.savepoint().doing(what)?;

@@ -99,7 +99,7 @@ impl AsyncOutbox {
     /// message may be written or not. Use an idempotency key to do it again safely.
     pub async fn enqueue(&self, message: Message) -> Result<MessageId> {
         let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job::Message(message, answer)).await.map_err(|_| stopped())?;
+        self.jobs.send(Job::Message(Box::new(message), answer)).await.map_err(|_| stopped())?;
         answered.await.unwrap_or_else(|_| Err(unanswered()))
     }
 

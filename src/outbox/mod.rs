@@ -14,7 +14,7 @@ pub use handle::AsyncOutbox;
 #[cfg(feature = "testing")]
 pub(crate) use handle::Stepped;
 
-use write::Writer;
+use write::{Host, Writer};
 
 use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
@@ -128,10 +128,9 @@ impl Outbox {
     /// [`ErrorKind::NotInTransaction`] after a raw `COMMIT`, [`ErrorKind::WrongDatabase`] when the
     /// transaction is on another database, [`ErrorKind::Replaced`] when the file is gone.
     pub fn enqueue(&self, transaction: &impl InTransaction, message: Message) -> Result<MessageId> {
-        let mut writer = self.writer(inside(transaction)?)?;
-        let id = writer.write(message)?;
-        writer.finish()?;
-        Ok(id)
+        let connection = inside(transaction)?;
+        self.inner.file.check(self.inner.database.path())?;
+        Writer::new(self, connection, Host::Unknown).write_one(message)
     }
 
     /// Writes many messages in the caller's transaction, and returns their ids in order.
@@ -145,7 +144,8 @@ impl Outbox {
         transaction: &impl InTransaction,
         messages: impl IntoIterator<Item = Message>,
     ) -> Result<Vec<MessageId>> {
-        let mut writer = self.writer(inside(transaction)?)?;
+        let connection = inside(transaction)?;
+        let mut writer = Writer::new(self, connection, self.check_host(connection)?);
         let ids = messages.into_iter().map(|message| writer.write(message)).collect();
         writer.finish()?;
         ids
@@ -235,13 +235,13 @@ impl Outbox {
         self.inner.doorbell.turnstile().give_way(GIVE_WAY_FOR);
     }
 
-    fn writer<'a>(&'a self, connection: &'a Connection) -> Result<Writer<'a>> {
-        let bounded = self.check_host(connection)?;
-        Ok(Writer::new(self, connection, bounded))
+    /// Whether somebody has been told what the settings of a connection here lose, if anything.
+    fn has_looked_at_its_host(&self) -> bool {
+        self.inner.host_checked.load(Ordering::Relaxed)
     }
 
     /// Whether this is the database the outbox was opened on; says whether it is bounded.
-    fn check_host(&self, connection: &Connection) -> Result<bool> {
+    fn check_host(&self, connection: &Connection) -> Result<Host> {
         self.inner.file.check(self.inner.database.path())?;
         let found = log::store(connection).map_err(|error| match error.kind() {
             ErrorKind::Sqlite => wrong_database(Some(error)),
@@ -252,7 +252,7 @@ impl Outbox {
         if !self.inner.host_checked.swap(true, Ordering::Relaxed) {
             warn_of_losses(&Durability::of(connection)?);
         }
-        Ok(found.bounded)
+        Ok(if found.bounded { Host::Bounded } else { Host::Free })
     }
 }
 

@@ -12,17 +12,41 @@ use crate::store::mistakes::tear;
 use crate::store::transaction;
 use rusqlite::Connection;
 
+/// What is known of the database that the transaction is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Host {
+    /// Whether it is ours.
+    Unknown,
+    /// Ours, and nobody bounds it.
+    Free,
+    Bounded,
+}
+
+/// So many ids are drawn at once for messages that follow others.
+const IDS: usize = 32;
+
 /// Writes one message after the other.
 pub(super) struct Writer<'a> {
     outbox: &'a Outbox,
     connection: &'a Connection,
-    bounded: bool,
+    host: Host,
     log: Appender<'a>,
+    /// For ids to come.
+    random: Vec<[u8; 10]>,
+    follows: bool,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(outbox: &'a Outbox, connection: &'a Connection, bounded: bool) -> Self {
-        Self { outbox, connection, bounded, log: Appender::new(connection) }
+    pub(super) fn new(outbox: &'a Outbox, connection: &'a Connection, host: Host) -> Self {
+        let log = Appender::new(connection);
+        Self { outbox, connection, host, log, random: Vec::new(), follows: false }
+    }
+
+    /// Writes a message and nothing after it.
+    pub(super) fn write_one(mut self, message: Message) -> Result<MessageId> {
+        let id = self.write(message)?;
+        self.finish()?;
+        Ok(id)
     }
 
     /// Writes a message, with the next ones if some follow.
@@ -58,18 +82,22 @@ impl<'a> Writer<'a> {
             content_type: message.content_type,
             payload: message.payload,
         };
+        let is_one_row = message.idempotency_key.is_none() && message.due.is_none();
+        if self.host == Host::Unknown && !(is_one_row && self.outbox.has_looked_at_its_host()) {
+            self.host = self.outbox.check_host(connection)?;
+        }
         let use_of_key = message.idempotency_key.as_deref();
         let use_of_key = use_of_key.map(|key| Use::of(key, &parts, &message.headers));
         if let Some(first) = use_of_key.map_or(Ok(None), |this| this.first(connection, now_ms))? {
             return Ok(first);
         }
-        if self.bounded {
+        if self.host == Host::Bounded {
             // Those before it count.
             self.log.flush()?;
             bound::check(connection, &parts)?;
         }
         mistake!(MessageApart: tear(connection)?);
-        let id = message.id.unwrap_or_else(|| MessageId::at(now_ms, inner.database.random()));
+        let id = message.id.unwrap_or_else(|| MessageId::at(now_ms, self.random()));
         let new = NewMessage {
             id,
             created_at_ms: now_ms,
@@ -77,6 +105,9 @@ impl<'a> Writer<'a> {
             checksum: fingerprint(id, &parts),
             parts,
         };
+        if self.host == Host::Unknown {
+            return self.insert_here(new);
+        }
         match message.due.map(|due| due.wall_ms(now_ms)) {
             Some(due) if due > now_ms => log::schedule(connection, &new, due)?,
             _ => self.log.add(new)?,
@@ -87,5 +118,37 @@ impl<'a> Writer<'a> {
             this.remember(connection, id, until)?;
         }
         Ok(id)
+    }
+
+    /// Asks whether the database is ours, and writes, with one statement; looks closer if not.
+    fn insert_here(&mut self, new: NewMessage) -> Result<MessageId> {
+        let (connection, id) = (self.connection, new.id);
+        match log::insert_here(connection, self.outbox.inner.store, &new) {
+            Ok(true) => return Ok(id),
+            Ok(false) => self.host = self.outbox.check_host(connection)?,
+            Err(error) => {
+                if error.kind() == ErrorKind::Sqlite {
+                    self.outbox.check_host(connection)?;
+                }
+                return Err(error);
+            }
+        }
+        if self.host == Host::Bounded {
+            bound::check(connection, &new.parts)?;
+        }
+        self.log.add(new)?;
+        Ok(id)
+    }
+
+    fn random(&mut self) -> [u8; 10] {
+        let database = &self.outbox.inner.database;
+        if !std::mem::replace(&mut self.follows, true) {
+            return database.random();
+        }
+        self.random.pop().unwrap_or_else(|| {
+            let bytes: [u8; 10 * IDS] = database.random();
+            self.random.extend(bytes.as_chunks().0);
+            database.random()
+        })
     }
 }

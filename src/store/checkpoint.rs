@@ -15,8 +15,9 @@ const PASSIVE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 /// Keeps writers off while it writes the rest, so that the WAL can begin anew.
 const FULL: &str = "PRAGMA wal_checkpoint(FULL)";
 
-/// What SQLite would do by itself at.
-const FRAMES: i64 = 1_000;
+/// A quarter of what SQLite does by itself: the pause is as much shorter, and most of the work is
+/// the same, because pages that change often are in the WAL once for each time.
+const FRAMES: i64 = 250;
 /// So long it only gets if somebody commits without a pause: 32 MiB of the usual pages.
 const FRAMES_OF_A_LONG_ONE: i64 = 8_192;
 
@@ -72,7 +73,7 @@ mod tests {
         let connection = open(&database, Role::Outbox).unwrap();
         by_hand(&connection).unwrap();
         connection.execute_batch("CREATE TABLE thing (bytes)").unwrap();
-        assert!(grown(&connection, 50) < FRAMES);
+        assert!(grown(&connection, 15) < FRAMES);
         if_due(&connection);
         assert_eq!(run(&connection, LOOK).unwrap().1, 0, "a short one is left alone");
 

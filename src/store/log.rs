@@ -13,6 +13,13 @@ pub(crate) use super::row::{Content, LogRow, Reader};
 pub(super) const INSERT: &str = "INSERT INTO main.outbox_message \
     (id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, payload) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+/// The same, if this is the database of that store and nobody bounds it: one statement asks and
+/// writes. If not there is no topic, and without a topic there is no row. (An INSERT with a SELECT
+/// would cost twice as much: it might be many rows, and SQLite gets ready to undo them.)
+pub(super) const INSERT_HERE: &str = "INSERT INTO main.outbox_message \
+    (id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, payload) \
+    VALUES (?1, (SELECT ?2 FROM main.outbox_store WHERE one = 1 AND uuid = ?10 AND bounded = 0), \
+    ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 /// Messages that are appended by one statement, if there are so many.
 const ROWS: usize = 16;
 const COLUMNS: usize = 9;
@@ -130,6 +137,22 @@ impl<'a> Appender<'a> {
         }
         self.waiting.clear();
         Ok(())
+    }
+}
+
+/// Appends a message if this is the database of that store and nobody bounds it; says whether.
+pub(crate) fn insert_here(
+    connection: &Connection,
+    store: StoreId,
+    new: &NewMessage,
+) -> Result<bool> {
+    let what = "enqueue a message";
+    let mut statement = connection.prepare_cached(INSERT_HERE).doing(what)?;
+    bind(&mut statement, 1, new).doing(what)?;
+    statement.raw_bind_parameter(COLUMNS + 1, store.as_bytes()).doing(what)?;
+    match statement.raw_execute().doing(what) {
+        Err(error) if error.is_violation() => Ok(false),
+        executed => executed.map(|_| true),
     }
 }
 

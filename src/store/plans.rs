@@ -60,6 +60,7 @@ const STATEMENTS: &[&str] = &[
     inbox::COUNT_ADMITTED,
     inbox::FORGET_IDS,
     log::INSERT,
+    log::INSERT_HERE,
     log::SCHEDULE,
     log::STORE,
     log::ADOPT,
