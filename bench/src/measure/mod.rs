@@ -105,9 +105,16 @@ enum Case {
 }
 
 pub fn run(arguments: &Arguments) -> Outcome<Reading> {
-    let own = tempfile::Builder::new().prefix("measure-").tempdir_in(crate::run::target()?)?;
     let mut work = arguments.work.clone();
-    work.directory = arguments.directory.clone().unwrap_or_else(|| own.path().into());
+    // Kept until the end, and removed then.
+    let own;
+    work.directory = match &arguments.directory {
+        Some(directory) => directory.clone(),
+        None => {
+            own = tempfile::Builder::new().prefix("measure-").tempdir_in(crate::run::target()?)?;
+            own.path().into()
+        }
+    };
     let mut reading = match arguments.subject {
         Subject::Ours => of_ours(arguments.case, &work)?,
         Subject::Floor => of_the_floor(arguments.case, &work)?,

@@ -22,7 +22,10 @@ const WARM_UP: usize = 2;
 struct Window {
     handled: u64,
     rate: f64,
+    /// All files.
     bytes: u64,
+    /// The producer's database, and the consumer's: the rest is their WALs.
+    databases: [u64; 2],
 }
 
 pub fn run(work: &Work) -> Outcome<Reading> {
@@ -87,7 +90,9 @@ fn windows(
             continue;
         }
         let rate = (now.0 - before.0) as f64 / (now.1 - before.1);
-        windows.push(Window { handled: now.0, rate, bytes: bytes_of(&work.directory) });
+        let size = |name| std::fs::metadata(work.directory.join(name)).map_or(0, |file| file.len());
+        let databases = ["shop.db", "consumer.db"].map(size);
+        windows.push(Window { handled: now.0, rate, bytes: bytes_of(&work.directory), databases });
         before = now;
     }
     windows
@@ -105,8 +110,10 @@ fn compare(reading: &mut Reading, windows: &[Window]) -> Outcome<()> {
     let (early, late) = windows.split_at(windows.len() / 2);
     reading.set("last by first", last / first);
     reading.set("growth of files", largest(late) as f64 / largest(early) as f64);
-    let windows =
-        windows.iter().map(|window| json!([window.handled, window.rate.round(), window.bytes]));
-    reading.set("windows", windows.collect::<Vec<_>>());
+    let window = |window: &Window| {
+        let [shop, consumer] = window.databases;
+        json!([window.handled, window.rate.round(), window.bytes, shop, consumer])
+    };
+    reading.set("windows", windows.iter().map(window).collect::<Vec<_>>());
     Ok(())
 }

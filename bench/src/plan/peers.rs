@@ -42,8 +42,8 @@ pub const OURS: &str = "ours";
 
 /// What a row asks of everybody: the same case, with the same arguments.
 struct Row {
-    name: &'static str,
-    title: &'static str,
+    name: String,
+    title: String,
     case: &'static str,
     arguments: String,
     before: Vec<Step>,
@@ -59,68 +59,77 @@ pub fn groups(scale: Scale, found: &[Peer]) -> Vec<Group> {
     rows(scale).iter().map(|row| of_row(scale, row, found)).collect()
 }
 
-const RATE: &[&str] = &["rate", "peak"];
-const LATENCY: &[&str] = &["p50", "p99", "p999"];
-
 fn rows(scale: Scale) -> Vec<Row> {
-    let seconds = scale.pick("1", "0.4");
-    let row = |name, title, case, more: &str| Row {
-        name,
-        title,
-        case,
-        arguments: format!("{more} --seconds {seconds}").trim().into(),
+    let mut rows = few(scale);
+    if !scale.quick {
+        rows.extend(many(scale));
+    }
+    rows
+}
+
+/// What a quick run has time for.
+fn few(scale: Scale) -> Vec<Row> {
+    let all_settings = !scale.quick;
+    vec![
+        Row { all_settings, ..enqueue(scale, "one", "Enqueue, one a commit", "--batch 1") },
+        enqueue(scale, "by 50", "Enqueue by 50 callers", "--callers 50 --batch 1"),
+        Row { all_settings, ..handle(scale, 10_000) },
+        latency(scale, "latency", "From a commit to its handler, in one process"),
+    ]
+}
+
+fn many(scale: Scale) -> Vec<Row> {
+    let mut rows = vec![enqueue(scale, "batches", "Enqueue, 100 a commit", "--batch 100")];
+    rows.extend([1_000, 100_000, 300_000, 1_000_000].map(|count| handle(scale, count)));
+    let title = "From a commit in another process to its handler";
+    rows.push(latency(scale, "latency-elsewhere", title));
+    let finished = Step { case: "finished", count: 1_000_000 };
+    let mut after = handle(scale, 100_000);
+    after.name = "handle after".into();
+    after.title = "The same of 100,000, after 1,000,000 others".into();
+    after.before.insert(0, finished);
+    rows.push(after);
+    rows
+}
+
+fn seconds(scale: Scale) -> &'static str {
+    scale.pick("1", "0.4")
+}
+
+fn enqueue(scale: Scale, name: &str, title: &str, how: &str) -> Row {
+    Row {
+        name: format!("enqueue {name}"),
+        title: title.into(),
+        case: "enqueue",
+        arguments: format!("{how} --count 100000000 --seconds {}", seconds(scale)),
         before: Vec::new(),
-        columns: RATE,
+        columns: &["rate", "peak"],
         all_settings: false,
-    };
-    let enqueue =
-        |name, title, more: &str| row(name, title, "enqueue", &format!("{more} --count 100000000"));
-    let handle = |name, title, count| Row {
+    }
+}
+
+fn handle(scale: Scale, count: u64) -> Row {
+    Row {
+        name: format!("handle {count}"),
+        title: format!("Claim, handle and acknowledge, of {count}"),
+        case: "handle",
+        arguments: format!("--seconds {}", seconds(scale)),
         before: vec![Step { case: "fill", count }],
         columns: &["rate", "peak", "file"],
-        ..row(name, title, "handle", "")
-    };
-    let latency = |name, title, case| Row {
-        arguments: format!("--count {} --seconds {}", scale.pick(100, 40), scale.pick(2, 1)),
-        columns: LATENCY,
-        ..row(name, title, case, "")
-    };
-    let few = vec![
-        Row {
-            all_settings: !scale.quick,
-            ..enqueue("enqueue one", "Enqueue, one a commit", "--batch 1")
-        },
-        enqueue("enqueue by 50", "Enqueue by 50 callers", "--callers 50 --batch 1"),
-        Row {
-            all_settings: !scale.quick,
-            ..handle("handle 10000", "Claim, handle and acknowledge, of 10,000", 10_000)
-        },
-        latency("latency", "From a commit to its handler, in one process", "latency"),
-    ];
-    if scale.quick {
-        return few;
+        all_settings: false,
     }
-    let mut rows = few;
-    rows.extend([
-        enqueue("enqueue batches", "Enqueue, 100 a commit", "--batch 100"),
-        handle("handle 1000", "Claim, handle and acknowledge, of 1,000", 1_000),
-        handle("handle 100000", "Claim, handle and acknowledge, of 100,000", 100_000),
-        handle("handle 300000", "Claim, handle and acknowledge, of 300,000", 300_000),
-        handle("handle 1000000", "Claim, handle and acknowledge, of 1,000,000", 1_000_000),
-        latency(
-            "latency elsewhere",
-            "From a commit in another process to its handler",
-            "latency-elsewhere",
-        ),
-        Row {
-            before: vec![
-                Step { case: "finished", count: 1_000_000 },
-                Step { case: "fill", count: 100_000 },
-            ],
-            ..handle("handle after", "The same of 100,000, after 1,000,000 others", 0)
-        },
-    ]);
-    rows
+}
+
+fn latency(scale: Scale, case: &'static str, title: &str) -> Row {
+    Row {
+        name: case.into(),
+        title: title.into(),
+        case,
+        arguments: format!("--count {} --seconds {}", scale.pick(100, 40), scale.pick(2, 1)),
+        before: Vec::new(),
+        columns: &["p50", "p99", "p999"],
+        all_settings: false,
+    }
 }
 
 fn of_row(scale: Scale, row: &Row, found: &[Peer]) -> Group {
@@ -130,7 +139,7 @@ fn of_row(scale: Scale, row: &Row, found: &[Peer]) -> Group {
         let settings = settings.filter(|setting| setting.survives_power_cut || row.all_settings);
         sides.extend(settings.map(|setting| of_peer(scale, row, peer, setting)));
     }
-    group(&format!("{PREFIX}{}", row.name), row.title, row.columns, sides)
+    group(&format!("{PREFIX}{}", row.name), &row.title, row.columns, sides)
         .note("Ratios are a peer's figure by ours.")
 }
 

@@ -6,15 +6,16 @@ use std::fmt::Write;
 
 /// The whole page, in Markdown.
 pub fn tables(results: &Results) -> String {
-    let mut page = heading(results);
-    page += &bars(results);
-    for group in &results.groups {
-        page += &table(group);
-    }
-    page + &instructions(results) + &super::subjects::subjects(results)
+    let rest = instructions(results) + &super::subjects::subjects(results);
+    heading(results) + &bars(results) + &groups(results) + &rest
 }
 
-fn instructions(results: &Results) -> String {
+/// The tables alone.
+pub fn groups(results: &Results) -> String {
+    results.groups.iter().map(table).collect()
+}
+
+pub fn instructions(results: &Results) -> String {
     let mut text = String::from(
         "## Instructions for each message\n\nCounted by callgrind: (12,000 messages - 2,000 \
          messages) / 10,000. `count-handle` enqueues, relays and handles.\n\n\

@@ -61,11 +61,12 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
         results.instructions = instructions::count(scratch.path());
     }
     results.seconds = began.elapsed().as_secs_f64();
-    print!("{}", report::tables(&results));
-    if arguments.only.is_none() {
-        report::write(&results, &arguments.out)?;
+    if arguments.only.is_some() {
+        print!("{}{}", report::groups(&results), report::instructions(&results));
+        return Ok(());
     }
-    Ok(())
+    print!("{}", report::tables(&results));
+    report::write(&results, &arguments.out)
 }
 
 fn run_group(
