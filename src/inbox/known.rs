@@ -2,13 +2,17 @@
 
 use super::Seen;
 use crate::id::{MessageId, Seq};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::hash_map::RandomState;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, Hasher};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    by_place: BTreeMap<Seq, Seen>,
+    /// In order of places. They come in order nearly always, and go from the front.
+    by_place: VecDeque<Seen>,
     /// The first place of each id; nearly always its only one.
-    first_place: HashMap<MessageId, Seq>,
+    first_place: HashMap<MessageId, Seq, Seed>,
 }
 
 impl Known {
@@ -19,7 +23,11 @@ impl Known {
     }
 
     pub(super) fn at(&self, seq: Seq) -> Option<Seen> {
-        self.by_place.get(&seq).copied()
+        if self.by_place.back().is_none_or(|last| last.seq < seq) {
+            return None;
+        }
+        let index = self.by_place.binary_search_by_key(&seq, |seen| seen.seq).ok()?;
+        self.by_place.get(index).copied()
     }
 
     /// What was applied under an id, at the first of its places.
@@ -28,27 +36,67 @@ impl Known {
     }
 
     pub(super) fn remember(&mut self, seen: Seen) {
-        self.by_place.insert(seen.seq, seen);
+        match self.by_place.back() {
+            Some(last) if seen.seq <= last.seq => {
+                let index = self.by_place.partition_point(|one| one.seq < seen.seq);
+                self.by_place.insert(index, seen);
+            }
+            _ => self.by_place.push_back(seen),
+        }
         let first = self.first_place.entry(seen.id).or_insert(seen.seq);
         *first = seen.seq.min(*first);
     }
 
     /// Forgets the places from here to there.
     pub(super) fn forget(&mut self, first: Seq, last: Seq) {
-        let mut gone = self.by_place.split_off(&first);
-        let mut after = gone.split_off(&last.saturating_add(1));
-        self.by_place.append(&mut after);
-        let has_second_places = self.first_place.len() < self.by_place.len() + gone.len();
-        for (seq, Seen { id, .. }) in gone {
+        let from = self.by_place.partition_point(|seen| seen.seq < first);
+        let to = self.by_place.partition_point(|seen| seen.seq <= last);
+        let has_second_places = self.first_place.len() < self.by_place.len();
+        for Seen { seq, id, .. } in self.by_place.drain(from..to.max(from)) {
             if self.first_place.get(&id) == Some(&seq) {
                 self.first_place.remove(&id);
             }
         }
         if has_second_places {
-            for (seq, Seen { id, .. }) in self.by_place.iter().rev() {
+            for Seen { seq, id, .. } in self.by_place.iter().rev() {
                 self.first_place.insert(*id, *seq);
             }
         }
+    }
+}
+
+/// Hashes ids, which a sender chooses, with a seed that it cannot know; several times as fast as
+/// the standard library does.
+#[derive(Clone, Debug)]
+struct Seed(u64);
+
+impl Default for Seed {
+    fn default() -> Self {
+        Self(RandomState::new().build_hasher().finish())
+    }
+}
+
+impl BuildHasher for Seed {
+    type Hasher = Hash;
+
+    fn build_hasher(&self) -> Hash {
+        Hash(self.0)
+    }
+}
+
+struct Hash(u64);
+
+impl Hasher for Hash {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+
+    fn write_usize(&mut self, _length: usize) {
+        // All ids are equally long.
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
