@@ -163,10 +163,12 @@ fn of_peer(scale: Scale, row: &Row, peer: &Peer, setting: &Setting) -> Side {
     let mut arguments: Vec<_> = row.arguments.split_whitespace().map(Into::into).collect();
     arguments.extend(asked.clone());
     let command = peer.command.clone();
+    // Handling a million takes longer than filling.
+    let timeout = if row.before.len() > 1 { 75 } else { scale.pick(40, 15) };
     let filling = Program::Peer { command: command.clone(), case: "fill", arguments: asked };
     Side {
         program: Program::Peer { command, case: row.case, arguments },
-        fill: fill(&name, filling, row, scale.pick(40, 15)),
+        fill: fill(&name, filling, row, timeout),
         beside: Some(OURS.into()),
         durable: Some(setting.survives_power_cut),
         about: about(row),
