@@ -34,10 +34,11 @@ use crate::failure::Failure;
 use crate::handoff::{Hello, Request, Welcome};
 use crate::id::{Seq, StoreId, SubscriptionId};
 use crate::message::Envelope;
+use crate::store::checkpoint::Checkpoints;
 use crate::store::inbox::SourceRow;
 use crate::store::open::Durability;
 use crate::store::transaction::MessageSavepoint;
-use crate::store::{self, FileIdentity, Gate, Role, checkpoint};
+use crate::store::{self, FileIdentity, Gate, Role};
 use crate::topics;
 use handlers::Handler;
 use memory::Remembered;
@@ -88,6 +89,7 @@ struct Open {
     savepoint: MessageSavepoint,
     /// By source. What a transaction works with is taken out, and put back once it has committed.
     memories: RefCell<HashMap<i64, Remembered>>,
+    checkpoints: Checkpoints,
 }
 
 impl Open {
@@ -270,20 +272,20 @@ impl Inbox {
             let mut connection = store::open(&self.database, self.role)?;
             let gate = Gate::guard(&mut connection)?;
             gate.write(&connection, store::inbox::opened)?;
-            checkpoint::by_hand(&connection)?;
+            let checkpoints = Checkpoints::by_hand(&connection)?;
             mistake!(ConsumerNormal: store::mistakes::be_careless(&connection)?);
             self.file = Some(FileIdentity::of(self.database.path()));
             let savepoint = MessageSavepoint::named_by(self.database.random());
             let memories = RefCell::default();
-            self.open = Some(Open { connection, gate, savepoint, memories });
+            self.open = Some(Open { connection, gate, savepoint, memories, checkpoints });
         }
         Ok(self.open.as_mut().expect("opened just now"))
     }
 
     /// To be called when everybody has been answered.
-    pub(crate) fn checkpoint(&self) {
-        if let Some(open) = &self.open {
-            checkpoint::if_due(&open.connection);
+    pub(crate) fn checkpoint(&mut self) {
+        if let Some(Open { connection, checkpoints, .. }) = &mut self.open {
+            checkpoints.if_due(connection);
         }
     }
 

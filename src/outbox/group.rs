@@ -10,7 +10,8 @@ use super::write::{Host, Writer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::MessageId;
 use crate::message::Message;
-use crate::store::{self, Context, Gate, Role, checkpoint};
+use crate::store::checkpoint::Checkpoints;
+use crate::store::{self, Context, Gate, Role};
 use rusqlite::{Connection, Savepoint, TransactionBehavior};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,7 +43,13 @@ pub(super) struct Ran {
 /// The thread's side of the handle.
 pub(super) struct Store {
     outbox: Outbox,
-    open: Option<(Connection, Gate)>,
+    open: Option<Open>,
+}
+
+struct Open {
+    connection: Connection,
+    gate: Gate,
+    checkpoints: Checkpoints,
 }
 
 impl Store {
@@ -81,7 +88,7 @@ impl Store {
         let committed = catch_unwind(commit).unwrap_or_else(|_| Err(interrupted()));
         let poisoned = committed.as_ref().is_err_and(Error::poisons);
         // A statement that somebody left open holds the connection at what it saw, for ever.
-        if poisoned || self.open.as_ref().is_some_and(|(connection, _)| connection.is_busy()) {
+        if poisoned || self.open.as_ref().is_some_and(|open| open.connection.is_busy()) {
             self.open = None;
         }
         if committed.is_ok() {
@@ -96,8 +103,8 @@ impl Store {
         }
         if committed.is_ok() {
             let _ = catch_unwind(AssertUnwindSafe(|| self.outbox.committed()));
-            if let Some((connection, _)) = &self.open {
-                checkpoint::if_due(connection);
+            if let Some(Open { connection, checkpoints, .. }) = &mut self.open {
+                checkpoints.if_due(connection);
             }
         }
     }
@@ -156,10 +163,10 @@ impl Store {
         if self.open.is_none() {
             let mut connection = store::open(database, Role::Outbox)?;
             let gate = Gate::guard(&mut connection)?;
-            checkpoint::by_hand(&connection)?;
-            self.open = Some((connection, gate));
+            let checkpoints = Checkpoints::by_hand(&connection)?;
+            self.open = Some(Open { connection, gate, checkpoints });
         }
-        let (connection, gate) = self.open.as_mut().expect("opened just now");
+        let Open { connection, gate, .. } = self.open.as_mut().expect("opened just now");
         Ok((connection, gate))
     }
 }

@@ -10,10 +10,11 @@ use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handoff::Hello;
 use crate::id::{Seq, StoreId};
+use crate::store::checkpoint::Checkpoints;
 use crate::store::delivery::Change;
 use crate::store::log::{self, Reader};
 use crate::store::subscription::{self, Position, SubscriptionState};
-use crate::store::{checkpoint, delivery, stats, transaction};
+use crate::store::{delivery, stats, transaction};
 use crate::transport::{Settler, Sink};
 use crate::wake::Doorbell;
 use rusqlite::Connection;
@@ -32,6 +33,7 @@ pub(super) struct Open {
     /// When the next scheduled message is due, by the wall clock.
     pub(super) next_due_ms: Option<i64>,
     pub(super) pruning: Pruning,
+    checkpoints: Checkpoints,
 }
 
 /// Under which circumstances a cycle runs.
@@ -63,12 +65,12 @@ impl Open {
         let store = store.ok_or_else(|| {
             Error::new(ErrorKind::NotADatabase, "the outbox has lost its identity", "restore it")
         })?;
-        checkpoint::by_hand(&connection)?;
+        let checkpoints = Checkpoints::by_hand(&connection)?;
         let data_version = stats::data_version(&connection)?;
         let next_due_ms = log::next_due(&connection)?;
         let reader = Reader::new(store);
         let pruning = Pruning::new();
-        Ok(Self { connection, store, reader, data_version, next_due_ms, pruning })
+        Ok(Self { connection, store, reader, data_version, next_due_ms, pruning, checkpoints })
     }
 
     /// Whether another connection committed since the last look (the one statement of an idle
@@ -125,7 +127,7 @@ impl Open {
             messages += sending.envelopes.len();
             send(&all[index], hello, sending, &sinks[index]);
         }
-        checkpoint::if_due(&self.connection);
+        self.checkpoints.if_due(&mut self.connection);
         Ok(Held { from, to, worked: worked - from, messages })
     }
 

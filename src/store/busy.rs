@@ -4,7 +4,10 @@
 //! back leaves the lock free for microseconds: beside one, a relay got in every two seconds. One
 //! that asks every 100 us gets in within milliseconds, and pays for it only while it waits.
 
+use super::Context;
 use crate::clock;
+use crate::error::Result;
+use rusqlite::Connection;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_micros(100);
@@ -19,4 +22,23 @@ const TRIES: i32 = 9_000;
 pub(super) fn wait(tries: i32) -> bool {
     clock::nap(if tries < PATIENT_FROM { SOON } else { LATER });
     tries < TRIES
+}
+
+/// Waits for no more than this, for what can be left.
+const BRIEF_TRIES: i32 = 500;
+
+/// Does something for which it waits about 60 ms at the most.
+pub(super) fn briefly<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Connection) -> Result<T>,
+) -> Result<T> {
+    let what = "wait for a lock";
+    connection.busy_handler(Some(wait_briefly)).doing(what)?;
+    let done = work(connection);
+    connection.busy_handler(Some(wait)).doing(what)?;
+    done
+}
+
+fn wait_briefly(tries: i32) -> bool {
+    tries < BRIEF_TRIES && wait(tries)
 }

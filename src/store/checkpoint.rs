@@ -4,7 +4,7 @@
 //! waits for milliseconds more (<https://sqlite.org/wal.html#performance_considerations>). Ours
 //! answer, send, or let others go first, and checkpoint then.
 
-use super::{Context, read_one};
+use super::{Context, busy, read_one};
 use crate::error::Result;
 use rusqlite::Connection;
 
@@ -12,39 +12,54 @@ use rusqlite::Connection;
 const LOOK: &str = "PRAGMA wal_checkpoint(NOOP)";
 /// Waits for nobody.
 const PASSIVE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
-/// Keeps writers off while it writes the rest, so that the WAL can begin anew.
-const FULL: &str = "PRAGMA wal_checkpoint(FULL)";
+/// Keeps writers off while it writes the rest and waits for who reads in the WAL, so that the next
+/// writer begins it anew. Where snapshots overlap nothing else ever gets it shorter.
+const RESTART: &str = "PRAGMA wal_checkpoint(RESTART)";
 
 /// A quarter of what SQLite does by itself: the pause is as much shorter, and most of the work is
 /// the same, because pages that change often are in the WAL once for each time.
 const FRAMES: i64 = 250;
-/// So long it only gets if somebody commits without a pause: 32 MiB of the usual pages.
+/// So long it only gets if somebody commits or reads without a pause: 32 MiB of the usual pages.
 const FRAMES_OF_A_LONG_ONE: i64 = 8_192;
 
-/// From now on this connection's commits checkpoint nothing.
-pub(crate) fn by_hand(connection: &Connection) -> Result<()> {
-    let set = connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()));
-    set.doing("take checkpoints into our own hands")
+/// When one connection checkpoints.
+#[derive(Debug)]
+pub(crate) struct Checkpoints {
+    /// How long the WAL has to be before others are held up for it.
+    long: i64,
 }
 
-/// Checkpoints if the WAL is long. What goes wrong with it is for the next one: every commit is in
-/// the WAL, and stays there.
-pub(crate) fn if_due(connection: &Connection) {
-    if let Err(error) = try_it(connection) {
-        tracing::debug!(%error, "the WAL stays long for now");
+impl Checkpoints {
+    /// From now on this connection's commits checkpoint nothing.
+    pub(crate) fn by_hand(connection: &Connection) -> Result<Self> {
+        let set = connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()));
+        set.doing("take checkpoints into our own hands")?;
+        Ok(Self { long: FRAMES_OF_A_LONG_ONE })
     }
-}
 
-fn try_it(connection: &Connection) -> Result<()> {
-    let (frames, done) = run(connection, LOOK)?;
-    if frames - done < FRAMES {
-        return Ok(());
+    /// Checkpoints if the WAL is long. What goes wrong with it is for the next one: every commit is
+    /// in the WAL, and stays there.
+    pub(crate) fn if_due(&mut self, connection: &mut Connection) {
+        if let Err(error) = self.try_it(connection) {
+            tracing::debug!(%error, "the WAL stays long for now");
+        }
     }
-    run(connection, PASSIVE)?;
-    if frames >= FRAMES_OF_A_LONG_ONE {
-        run(connection, FULL)?;
+
+    fn try_it(&mut self, connection: &mut Connection) -> Result<()> {
+        let (frames, done) = run(connection, LOOK)?;
+        if frames < FRAMES_OF_A_LONG_ONE {
+            self.long = FRAMES_OF_A_LONG_ONE;
+        }
+        if frames >= self.long {
+            // Should somebody read for longer than this waits, it is not tried again soon.
+            self.long = frames + FRAMES_OF_A_LONG_ONE;
+            return busy::briefly(connection, |connection| run(connection, RESTART)).map(drop);
+        }
+        if frames - done >= FRAMES {
+            run(connection, PASSIVE)?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Frames in the WAL, and how many of them are in the database too; -1 without a WAL.
@@ -57,7 +72,9 @@ fn run(connection: &Connection, sql: &str) -> Result<(i64, i64)> {
 mod tests {
     use super::super::{Role, open};
     use super::*;
+    use crate::clock;
     use crate::database::Database;
+    use std::time::Duration;
 
     fn grown(connection: &Connection, commits: usize) -> i64 {
         for _ in 0..commits {
@@ -70,17 +87,44 @@ mod tests {
     fn a_long_wal_is_written_back_and_begins_anew_and_commits_leave_it_alone() {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::new(directory.path().join("shop.db"));
-        let connection = open(&database, Role::Outbox).unwrap();
-        by_hand(&connection).unwrap();
+        let mut connection = open(&database, Role::Outbox).unwrap();
+        let mut checkpoints = Checkpoints::by_hand(&connection).unwrap();
         connection.execute_batch("CREATE TABLE thing (bytes)").unwrap();
         assert!(grown(&connection, 15) < FRAMES);
-        if_due(&connection);
+        checkpoints.if_due(&mut connection);
         assert_eq!(run(&connection, LOOK).unwrap().1, 0, "a short one is left alone");
 
         let frames = grown(&connection, 100);
         assert!(frames > FRAMES, "{frames}");
-        if_due(&connection);
+        checkpoints.if_due(&mut connection);
         assert_eq!(run(&connection, LOOK).unwrap(), (frames, frames));
+        assert!(grown(&connection, 1) < 100, "begun anew");
+    }
+
+    #[test]
+    fn a_wal_that_somebody_always_reads_begins_anew_when_it_is_long() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::new(directory.path().join("shop.db"));
+        let mut connection = open(&database, Role::Outbox).unwrap();
+        let mut checkpoints = Checkpoints::by_hand(&connection).unwrap();
+        connection.execute_batch("CREATE TABLE thing (bytes)").unwrap();
+        let reader = database.connect().unwrap();
+        let look = "BEGIN; SELECT count(*) FROM thing";
+        reader.execute_batch(look).unwrap();
+        let frames = grown(&connection, 900);
+        assert!(frames > FRAMES_OF_A_LONG_ONE, "{frames}");
+        checkpoints.if_due(&mut connection);
+        assert!(grown(&connection, 1) > frames, "nobody waits long for a reader");
+        // One that begins now reads beside the next attempt, and is done soon.
+        reader.execute_batch("COMMIT").unwrap();
+        reader.execute_batch(look).unwrap();
+        assert!(grown(&connection, 900) > 2 * FRAMES_OF_A_LONG_ONE);
+        let done = std::thread::spawn(move || {
+            clock::nap(Duration::from_millis(10));
+            reader.execute_batch("COMMIT").unwrap();
+        });
+        checkpoints.if_due(&mut connection);
+        done.join().unwrap();
         assert!(grown(&connection, 1) < 100, "begun anew");
     }
 }
