@@ -177,8 +177,9 @@ impl Open {
         let Some((before, plan)) = planned else { return Ok(()) };
         let name = &served.subscription.name;
         done.wrote |= write(&self.connection, (*number, name), before, &plan, now)?;
-        if plan.position.settled_to != before.settled_to {
-            self.pruning.look_again();
+        let settled = plan.position.settled_to - before.settled_to;
+        if settled > 0 {
+            self.pruning.settled(settled, now);
         }
         done.send.extend(plan.send.into_iter().map(|sending| (index, *hello, sending)));
         Ok(())

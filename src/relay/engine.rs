@@ -202,7 +202,9 @@ impl Engine {
         let lanes =
             lanes.any(|lane| lane.must_settle(now) || !closing && lane.wants(now).is_some());
         let gone = self.served.iter().any(|served| served.gone.is_some());
-        due || lanes || gone || !closing && open.pruning.is_due(now)
+        // A relay that stops takes what it settled last out of the log, and leaves a backlog.
+        let prunes = if closing { open.pruning.has_gathered() } else { open.pruning.is_due(now) };
+        due || lanes || gone || prunes
     }
 
     fn next(&self, now: Moment) -> Next {
@@ -285,7 +287,7 @@ impl Engine {
             _ => counts_as_idle(served),
         };
         let now = self.now();
-        let done = |open: &Open| open.next_due_ms.is_none() && !open.pruning.is_due(now);
+        let done = |open: &Open| open.next_due_ms.is_none() && open.pruning.is_idle(now);
         self.open.as_ref().is_some_and(done) && self.served.iter().all(idle)
     }
 
@@ -293,6 +295,9 @@ impl Engine {
         let now = self.now();
         for lane in self.served.iter_mut().filter_map(Served::lane_mut) {
             lane.hurry(now);
+        }
+        if let Some(open) = &mut self.open {
+            open.pruning.hurry();
         }
     }
 

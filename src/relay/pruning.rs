@@ -5,12 +5,18 @@
 
 use super::lane::{Moment, TickMs};
 use crate::error::Result;
+use crate::id::Seq;
 use crate::store::{self, log, prune, subscription};
 use rusqlite::Connection;
 use std::time::Duration;
 
 /// Rows deleted by one cycle at the most, if there is time.
 const SLICE: i64 = 4_096;
+/// So many are worth a look at once; fewer wait for others, because each look writes the same pages
+/// anew.
+const ENOUGH: Seq = 512;
+/// But no longer than this.
+const GATHER_MS: i64 = 100;
 /// Notes and keys that are out of date: the same.
 const SLICE_OF_NOTES: i64 = 512;
 /// How long one cycle deletes: alone, and while others write.
@@ -25,18 +31,37 @@ const KEEP_NOTES_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pruning {
     more: bool,
+    /// How many were settled since the last look, and when they are looked at if no more come.
+    gathered: Option<(Seq, TickMs)>,
     /// When settled messages that are kept for a while may go, by the wall clock.
     kept_until_ms: Option<i64>,
 }
 
 impl Pruning {
     pub(super) fn new() -> Self {
-        Self { more: true, kept_until_ms: None }
+        Self { more: true, gathered: None, kept_until_ms: None }
     }
 
-    /// Something was settled.
-    pub(super) fn look_again(&mut self) {
-        self.more = true;
+    /// So many places were settled.
+    pub(super) fn settled(&mut self, places: Seq, now: Moment) {
+        let (count, by) = self.gathered.unwrap_or((0, now.tick + GATHER_MS));
+        self.gathered = Some((count + places, by));
+        self.more |= count + places >= ENOUGH;
+    }
+
+    /// Whether something that was settled waits for a look.
+    pub(super) fn has_gathered(&self) -> bool {
+        self.gathered.is_some()
+    }
+
+    /// Nothing waits for others any more.
+    pub(super) fn hurry(&mut self) {
+        self.more |= self.gathered.is_some();
+    }
+
+    /// Whether there is nothing to delete, now or soon.
+    pub(super) fn is_idle(&self, now: Moment) -> bool {
+        self.gathered.is_none() && !self.is_due(now)
     }
 
     /// Somebody committed: a subscription that held the log may be gone. Only looked at, because
@@ -51,13 +76,15 @@ impl Pruning {
 
     /// Whether there may be something to delete.
     pub(super) fn is_due(&self, now: Moment) -> bool {
-        self.more || self.kept_until_ms.is_some_and(|until| until <= now.wall_ms)
+        let waited = self.gathered.is_some_and(|(_, by)| by <= now.tick);
+        self.more || waited || self.kept_until_ms.is_some_and(|until| until <= now.wall_ms)
     }
 
     /// When there will be, should nothing else happen.
     pub(super) fn wakes_at(&self, now: Moment) -> Option<TickMs> {
         let left = |until: i64| until.saturating_sub(now.wall_ms).max(0);
-        self.kept_until_ms.map(|until| now.tick.saturating_add(left(until)))
+        let kept = self.kept_until_ms.map(|until| now.tick.saturating_add(left(until)));
+        self.gathered.map(|(_, by)| by).into_iter().chain(kept).min()
     }
 
     /// Deletes a slice of what every subscription has settled and nobody wants to keep, until its
@@ -72,6 +99,7 @@ impl Pruning {
         if !self.is_due(now) {
             return Ok(false);
         }
+        self.gathered = None;
         let from = prune::pruned_to(connection)?;
         let settled = subscription::hold(connection)?.unwrap_or(from);
         let slice = settled.min(from + SLICE);

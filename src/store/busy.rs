@@ -24,10 +24,10 @@ pub(super) fn wait(tries: i32) -> bool {
     tries < TRIES
 }
 
-/// Waits for no more than this, for what can be left.
-const BRIEF_TRIES: i32 = 500;
+/// For what can be left: longer than two snapshots of 45 ms that overlap.
+const BRIEF_TRIES: i32 = 700;
 
-/// Does something for which it waits about 60 ms at the most.
+/// Does something for which it waits about 100 ms at the most.
 pub(super) fn briefly<T>(
     connection: &mut Connection,
     work: impl FnOnce(&Connection) -> Result<T>,

@@ -138,7 +138,7 @@ fn skips_and_replacements_are_forgotten_after_a_week() {
 
 #[test]
 fn whoever_enqueues_gets_turns_while_a_large_backlog_is_deleted() {
-    let backlog = 20_000;
+    let backlog = 80_000;
     let mut shop = Shop::open();
     shop.put((0..backlog).map(plain));
     let (script, mut mail) = scripted();
