@@ -1,9 +1,8 @@
-//! A message that is damaged on its way: from the relay to the inbox, through a transport that
-//! flips a bit.
+//! The inbox alone: what it remembers, and a message that is damaged on its way to it.
 
 use super::{Effect, Inbox, Processed, SourceStats};
 use crate::handoff::{Hello, Request};
-use crate::id::{Incarnation, MessageId, StoreId, SubscriptionId};
+use crate::id::{Incarnation, MessageId, Seq, StoreId, SubscriptionId};
 use crate::message::{Envelope, Json, Message, Parts, fingerprint};
 use crate::operator::Operator;
 use crate::outbox::Outbox;
@@ -123,28 +122,76 @@ async fn a_message_damaged_every_time_is_never_run_and_dies_like_any_that_fails(
     assert_eq!(said, Some("the content does not match its checksum"));
 }
 
-#[test]
-fn an_id_at_two_places_may_come_again_at_both() {
-    let world = world();
-    let mut inbox = world.inbox();
-    let effects = Connection::open(world.path("store.db")).unwrap();
-    effects.execute_batch("CREATE TABLE effect (n INTEGER)").unwrap();
-    let (store, subscription) = (StoreId::from_bytes([1; 16]), SubscriptionId::from_bytes([2; 16]));
-    let incarnation = Incarnation { epoch: 1, nonce: 1 };
-    let _ = inbox.hello(&Hello { store, subscription, incarnation }).unwrap();
-    let id = MessageId::from_bytes([7; 16]);
-    let (topic, payload) = ("n".into(), b"1".to_vec());
+const STORE: StoreId = StoreId::from_bytes([1; 16]);
+const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([2; 16]);
+const INCARNATION: Incarnation = Incarnation { epoch: 1, nonce: 1 };
+
+impl World {
+    /// An inbox with a table for effects, which listens to a relay.
+    fn listening(&self) -> Inbox {
+        let mut inbox = self.inbox();
+        let effects = Connection::open(self.path("store.db")).unwrap();
+        effects.execute_batch("CREATE TABLE IF NOT EXISTS effect (n INTEGER)").unwrap();
+        let (store, subscription, incarnation) = (STORE, SUBSCRIPTION, INCARNATION);
+        let _ = inbox.hello(&Hello { store, subscription, incarnation }).unwrap();
+        inbox
+    }
+}
+
+/// The number of the place, under the id made of these bytes.
+fn envelope(seq: Seq, id: u8) -> Envelope {
+    let id = MessageId::from_bytes([id; 16]);
+    let (topic, payload) = ("n".into(), seq.to_string().into_bytes());
     let parts = Parts { topic, key: None, headers: None, content_type: None, payload };
     let fingerprint = fingerprint(id, &parts);
     let (revision, attempt, after, created_at_ms) = (0, 1, 0, 0);
-    let first =
-        Envelope { seq: 1, id, revision, fingerprint, attempt, after, created_at_ms, parts };
-    let second = Envelope { seq: 2, ..first.clone() };
-    let envelopes = vec![first, second];
-    let settled = Ranges::new();
+    Envelope { seq, id, revision, fingerprint, attempt, after, created_at_ms, parts }
+}
+
+fn process(inbox: &mut Inbox, settled: Ranges, envelopes: Vec<Envelope>) {
+    let (store, subscription, incarnation) = (STORE, SUBSCRIPTION, INCARNATION);
     let request = Request { store, subscription, incarnation, settled, envelopes };
+    assert_eq!(inbox.process(&request, &mut |_, _| {}).unwrap(), Processed::All);
+}
+
+#[test]
+fn an_id_at_two_places_may_come_again_at_both() {
+    let world = world();
+    let mut inbox = world.listening();
+    let first = envelope(1, 7);
+    let second = Envelope { seq: 2, ..first.clone() };
     for _ in 0..2 {
-        assert_eq!(inbox.process(&request, &mut |_, _| {}).unwrap(), Processed::All);
+        process(&mut inbox, Ranges::new(), vec![first.clone(), second.clone()]);
     }
     assert_eq!(world.numbers(EFFECTS), [1]);
+}
+
+/// A standby that took over and lost the source again: what it remembers is old.
+#[test]
+fn what_another_inbox_of_the_file_applied_and_heard_is_known_here() {
+    let world = world();
+    let (mut here, mut there) = (world.listening(), world.listening());
+    process(&mut here, Ranges::new(), vec![envelope(1, 1), envelope(2, 2)]);
+    process(&mut there, Ranges::through(1), vec![envelope(3, 3), envelope(4, 4)]);
+    process(&mut here, Ranges::new(), (1..=4).map(|seq| envelope(seq, seq as u8)).collect());
+    assert_eq!(world.numbers(EFFECTS), [1, 2, 3, 4]);
+    assert_eq!(world.numbers("SELECT seq FROM inbox_seen ORDER BY seq"), [2, 3, 4]);
+    let stats = here.stats().unwrap().remove(0);
+    assert_eq!((stats.applied, stats.duplicates, stats.remembered), (4, 4, 3));
+}
+
+/// Many rows to a statement, and what is left over.
+#[test]
+fn a_request_of_any_size_is_remembered_whole() {
+    for count in [1, 31, 32, 33, 100] {
+        let world = world();
+        let mut inbox = world.listening();
+        let envelopes: Vec<_> = (1..=count).map(|seq| envelope(seq, seq as u8)).collect();
+        process(&mut inbox, Ranges::new(), envelopes.clone());
+        // From the file: this one has nothing in memory.
+        process(&mut world.listening(), Ranges::new(), envelopes);
+        assert_eq!(world.numbers(EFFECTS).len(), count as usize);
+        let ids = "SELECT count(DISTINCT id) FROM inbox_seen";
+        assert_eq!(world.numbers(ids), [count]);
+    }
 }

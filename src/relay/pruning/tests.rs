@@ -1,6 +1,6 @@
 //! How much one cycle deletes.
 
-use super::{Moment, Pruning, SLICE};
+use super::{ENOUGH, GATHER_MS, Moment, Pruning, SLICE};
 use crate::database::Database;
 use crate::id::{MessageId, SubscriptionId};
 use crate::message::{Parts, fingerprint};
@@ -78,4 +78,22 @@ fn what_is_kept_is_looked_at_again_when_it_is_old_enough() {
     assert!(pruning.cycle(&connection, 60_000, || false, later).unwrap());
     assert_eq!(prune::pruned_to(&connection).unwrap(), 10);
     assert_eq!(pruning.wakes_at(later), None);
+}
+
+#[test]
+fn few_that_are_settled_wait_for_others_but_not_for_long() {
+    let (_directory, connection) = settled(10);
+    let mut pruning = Pruning::new();
+    assert!(pruning.cycle(&connection, 0, || false, NOW).unwrap());
+    assert!(pruning.is_idle(NOW));
+
+    pruning.settled(ENOUGH - 1, NOW);
+    assert!(!pruning.is_due(NOW) && !pruning.is_idle(NOW));
+    assert_eq!(pruning.wakes_at(NOW), Some(NOW.tick + GATHER_MS));
+    assert!(pruning.is_due(Moment { tick: NOW.tick + GATHER_MS, ..NOW }));
+    let mut hurried = pruning;
+    hurried.hurry();
+    assert!(hurried.is_due(NOW));
+    pruning.settled(1, NOW);
+    assert!(pruning.is_due(NOW));
 }

@@ -94,3 +94,26 @@ fn at_the_bound_one_above_the_position_whose_row_is_gone_holds_nobody_back() {
     }
     assert!(sent.iter().any(|(seq, _)| *seq == 3), "{sent:?}");
 }
+
+#[test]
+fn a_window_full_of_what_is_acknowledged_has_room() {
+    let mut served = Served::open(&Stands { last: 100, ..Stands::default() });
+    assert_eq!(served.cycle().len(), 8);
+    assert_eq!(served.lane.wants(served.now), None);
+    for seq in 1..=3 {
+        served.answer(seq, 1, Outcome::delivered());
+    }
+    let places = |sent: Vec<(Seq, Seq)>| sent.into_iter().map(|(seq, _)| seq).collect::<Vec<_>>();
+    assert_eq!(places(served.cycle()), [9, 10, 11], "at once, not when it is time to settle");
+    // Behind one without an answer there is none.
+    served.answer(5, 1, Outcome::delivered());
+    assert_eq!(served.cycle(), []);
+}
+
+#[test]
+fn a_cycle_sends_half_a_window_in_as_many_requests_as_that_takes() {
+    let mut served = Served::open(&Stands { last: 100, ..Stands::default() });
+    (served.lane.settings.batch, served.lane.settings.window) = (3, 20);
+    assert_eq!(served.cycle().len(), 10);
+    assert_eq!(served.last_request, 4, "of 3, 3, 3 and 1");
+}
