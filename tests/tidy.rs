@@ -14,15 +14,21 @@ const LONGEST_FUNCTION: usize = 90;
 const WIDEST_LINE: usize = 100;
 
 /// Where Rust is.
-const RUST_FOLDERS: &[&str] = &["src", "tests", "examples", "benches"];
+const RUST_FOLDERS: &[&str] =
+    &["src", "tests", "examples", "bench/src", "bench/benches", "bench/peers", "bench/slow_disk"];
 
 /// Where other texts are, and what their names end in.
-const TEXT_FOLDERS: &[&str] = &["src", "tests", "examples", "benches", "migrations", "docs", ".ci"];
+const TEXT_FOLDERS: &[&str] = &["src", "tests", "examples", "migrations", "docs", ".ci", "bench"];
 const TEXT_ENDINGS: &[&str] = &["rs", "md", "sql", "toml", "sh", "yml", "yaml", ""];
 
-/// The only files that may be `unsafe`: what SQLite calls, with pointers.
-const UNSAFE_HOMES: &[&str] =
-    &["src/testing/memory.rs", "src/testing/vfs.rs", "tests/crash/kernel/shim.rs"];
+/// The only files that may be `unsafe`: what SQLite calls, with pointers, and what stands in for a
+/// slow disk.
+const UNSAFE_HOMES: &[&str] = &[
+    "src/testing/memory.rs",
+    "src/testing/vfs.rs",
+    "tests/crash/kernel/shim.rs",
+    "bench/slow_disk/src/lib.rs",
+];
 
 #[test]
 fn files_are_short() {
