@@ -44,6 +44,11 @@ impl InTransaction for Savepoint<'_> {
 /// `OR ROLLBACK` may have ended it under the guard.
 pub(crate) fn inside(transaction: &impl InTransaction) -> Result<&Connection> {
     let connection = transaction.connection();
+    still_inside(connection).map(|()| connection)
+}
+
+/// Fails when the transaction is over.
+pub(crate) fn still_inside(connection: &Connection) -> Result<()> {
     if connection.is_autocommit() {
         return Err(Error::new(
             ErrorKind::NotInTransaction,
@@ -52,5 +57,5 @@ pub(crate) fn inside(transaction: &impl InTransaction) -> Result<&Connection> {
             "nothing was written; begin another transaction and do all of it again",
         ));
     }
-    Ok(connection)
+    Ok(())
 }

@@ -1,8 +1,8 @@
 //! The store's thread: what callers hand in while it commits shares the next commit.
 //!
-//! Each caller's work runs in a savepoint of its own, and everybody is answered after the commit
-//! that makes the answer true. A panic, wherever it comes from, is the failure of its caller or of
-//! its group, never of the thread.
+//! Each caller's work runs in a savepoint of its own, but for a plain message, which is one row.
+//! Everybody is answered after the commit that makes the answer true. A panic, wherever it comes
+//! from, is the failure of its caller or of its group, never of the thread.
 
 use super::Outbox;
 use super::handle::{fault_of, unanswered};

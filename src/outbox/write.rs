@@ -10,6 +10,7 @@ use crate::store::log::{self, Appender, NewMessage};
 #[cfg(feature = "testing")]
 use crate::store::mistakes::tear;
 use crate::store::transaction;
+use crate::transaction::still_inside;
 use rusqlite::Connection;
 
 /// What is known of the database that the transaction is on.
@@ -55,22 +56,28 @@ impl<'a> Writer<'a> {
         self.undo_if_full(written)
     }
 
-    /// Writes what is not written yet.
+    /// Writes what is not written yet, if the transaction is still there: outside of it, it would be
+    /// committed alone.
     pub(super) fn finish(&mut self) -> Result<()> {
-        let flushed = self.log.flush();
+        if self.log.is_empty() {
+            return Ok(());
+        }
+        let flushed = still_inside(self.connection).and_then(|()| self.log.flush());
         self.undo_if_full(flushed)
     }
 
     /// SQLite may have undone one statement only, and what is left must not be committed.
-    fn undo_if_full<T>(&self, result: Result<T>) -> Result<T> {
+    fn undo_if_full<T>(&mut self, result: Result<T>) -> Result<T> {
         result.inspect_err(|error| {
             if error.kind() == ErrorKind::DiskFull {
                 let _ = transaction::rollback(self.connection);
+                self.log.forget();
             }
         })
     }
 
     fn try_write(&mut self, message: Message) -> Result<MessageId> {
+        still_inside(self.connection)?;
         let headers = message.headers_json();
         message.check(headers.as_deref())?;
         let (connection, inner) = (self.connection, &*self.outbox.inner);

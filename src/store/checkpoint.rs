@@ -22,7 +22,8 @@ const FRAMES: i64 = 128;
 /// So long it only gets if somebody commits or reads without a pause: 48 MiB of the usual pages.
 /// Then one commit waits for readers, and a thousand others do not.
 const FRAMES_OF_A_LONG_ONE: i64 = 12_288;
-/// How much longer before that is tried again.
+/// How much longer before that is tried again: twice as much each time, because whoever reads for
+/// longer than it waits would otherwise hold up everybody, again and again.
 const FRAMES_UNTIL_THE_NEXT_TRY: i64 = 1_024;
 
 /// When one connection checkpoints.
@@ -30,6 +31,8 @@ const FRAMES_UNTIL_THE_NEXT_TRY: i64 = 1_024;
 pub(crate) struct Checkpoints {
     /// How long the WAL has to be before others are held up for it.
     long: i64,
+    /// By how much that grows with the next try.
+    step: i64,
 }
 
 impl Checkpoints {
@@ -37,7 +40,7 @@ impl Checkpoints {
     pub(crate) fn by_hand(connection: &Connection) -> Result<Self> {
         let set = connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()));
         set.doing("take checkpoints into our own hands")?;
-        Ok(Self { long: FRAMES_OF_A_LONG_ONE })
+        Ok(Self { long: FRAMES_OF_A_LONG_ONE, step: FRAMES_UNTIL_THE_NEXT_TRY })
     }
 
     /// Checkpoints if the WAL is long. What goes wrong with it is for the next one: every commit is
@@ -51,11 +54,10 @@ impl Checkpoints {
     fn try_it(&mut self, connection: &mut Connection) -> Result<()> {
         let (frames, done) = run(connection, LOOK)?;
         if frames < FRAMES_OF_A_LONG_ONE {
-            self.long = FRAMES_OF_A_LONG_ONE;
+            (self.long, self.step) = (FRAMES_OF_A_LONG_ONE, FRAMES_UNTIL_THE_NEXT_TRY);
         }
         if frames >= self.long {
-            // Should somebody read for longer than this waits, it is not tried again soon.
-            self.long = frames + FRAMES_UNTIL_THE_NEXT_TRY;
+            (self.long, self.step) = (frames + self.step, 2 * self.step);
             return busy::briefly(connection, |connection| run(connection, RESTART)).map(drop);
         }
         if frames - done >= FRAMES {
@@ -118,6 +120,9 @@ mod tests {
         assert!(frames > FRAMES_OF_A_LONG_ONE, "{frames}");
         checkpoints.if_due(&mut connection);
         assert!(grown(&connection, 1) > frames, "nobody waits long for a reader");
+        let next = |checkpoints: &Checkpoints| checkpoints.long - frames;
+        assert_eq!(next(&checkpoints), FRAMES_UNTIL_THE_NEXT_TRY);
+        assert_eq!(checkpoints.step, 2 * FRAMES_UNTIL_THE_NEXT_TRY, "and ever more rarely");
         // One that begins now reads beside the next attempt, and is done soon.
         reader.execute_batch("COMMIT").unwrap();
         reader.execute_batch(look).unwrap();

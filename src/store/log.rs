@@ -123,6 +123,15 @@ impl<'a> Appender<'a> {
         self.append(INSERT, 1)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// What is not written yet stays unwritten.
+    pub(crate) fn forget(&mut self) {
+        self.waiting.clear();
+    }
+
     fn append(&mut self, sql: &str, rows: usize) -> Result<()> {
         if self.waiting.is_empty() {
             return Ok(());

@@ -65,6 +65,44 @@ fn a_full_disk_rolls_the_whole_transaction_back_and_says_so() {
     assert_eq!(shop.written(), (0, 1));
 }
 
+/// Several messages to a statement: of those that waited for it nothing is left either.
+#[test]
+fn a_full_disk_in_the_middle_of_many_leaves_none_of_them() {
+    for large_one in [1, 10, 15, 16, 20] {
+        let mut shop = Shop::new();
+        shrink(&shop.db, 10);
+        let (tx, outbox) = shop.begin();
+        order(&tx, 1);
+        let message = |number| match number == large_one {
+            true => placed().payload(vec![b'p'; limits::PAYLOAD_BYTES]),
+            false => placed(),
+        };
+        let error = outbox.enqueue_all(&tx, (0..40).map(message)).unwrap_err();
+        let kinds = [ErrorKind::DiskFull, ErrorKind::NotInTransaction];
+        assert!(kinds.contains(&error.kind()), "{error}");
+        assert!(tx.is_autocommit(), "the transaction goes on");
+        drop(tx);
+        assert_eq!(shop.written(), (0, 0), "{large_one}");
+    }
+}
+
+/// Whoever makes the messages ends the transaction.
+#[test]
+fn many_messages_whose_transaction_ends_in_between_are_not_committed_alone() {
+    let mut shop = Shop::new();
+    let (tx, outbox) = shop.begin();
+    let message = |number| {
+        if number == 20 {
+            tx.execute_batch("ROLLBACK").unwrap();
+        }
+        placed()
+    };
+    let error = outbox.enqueue_all(&tx, (0..40).map(message)).unwrap_err();
+    check(&error, ErrorKind::NotInTransaction, false, &["do all of it again"]);
+    drop(tx);
+    assert_eq!(shop.written(), (0, 0));
+}
+
 #[test]
 fn a_disk_that_is_full_for_an_idempotency_key_takes_its_message_along() {
     let mut shop = Shop::new();
