@@ -56,8 +56,8 @@ impl<'a> Writer<'a> {
         self.undo_if_full(written)
     }
 
-    /// Writes what is not written yet, if the transaction is still there: outside of it, it would be
-    /// committed alone.
+    /// Writes what is not written yet, if the transaction is still there: outside of it, that would
+    /// be committed alone.
     pub(super) fn finish(&mut self) -> Result<()> {
         if self.log.is_empty() {
             return Ok(());
