@@ -106,6 +106,10 @@ impl Open {
         let mut worked = from;
         let done = self.work(all, round).and_then(|mut done| {
             worked = database.now().tick;
+            if round.closing {
+                // Nobody looks later at what was settled just now.
+                self.pruning.hurry();
+            }
             let keep_ms = round.keep_settled_ms;
             let is_over = || database.now().tick - worked >= round.prune_for;
             done.wrote |= self.pruning.cycle(&self.connection, keep_ms, is_over, round.now)?;

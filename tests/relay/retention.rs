@@ -3,9 +3,11 @@
 use super::stage::{
     Running, Shop, eventually, keyed, main_line, main_line_named, plain, quick, scripted,
 };
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use surehand::{Message, Start};
+use surehand::clock::{Clock, Now, System};
+use surehand::{Database, Message, Relay, Start};
 
 const LOG: &str = "SELECT count(*) FROM outbox_message";
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -134,6 +136,30 @@ fn skips_and_replacements_are_forgotten_after_a_week() {
     eventually(|| forgotten().then_some(())).expect("they are forgotten");
     assert_eq!(desk.replaced().unwrap()[0].seq, 4, "one that is not settled yet");
     relay.stop();
+}
+
+/// A clock that stands still.
+#[derive(Debug)]
+struct Still(Now);
+
+impl Clock for Still {
+    fn now(&self) -> Now {
+        self.0
+    }
+}
+
+/// What is settled last waits for nothing, least of all for time.
+#[test]
+fn a_relay_that_stops_takes_out_of_the_log_what_it_settles_then() {
+    let mut shop = Shop::open();
+    shop.put([plain(1)]);
+    let (script, mut mail) = scripted();
+    let database = Database::new(shop.path()).clock(Arc::new(Still(System.now())));
+    let relay = Relay::open(database).unwrap().subscribe(main_line(), script);
+    let relay = Running::start(relay);
+    mail.next().ack();
+    relay.stop();
+    assert_eq!(shop.count(LOG), 0);
 }
 
 #[test]
