@@ -171,6 +171,17 @@ impl Message {
         headers_json(&self.headers)
     }
 
+    /// What the consumer will see of it, with the headers as they are stored.
+    pub(crate) fn take_parts(&mut self, headers: Option<String>) -> Parts {
+        Parts {
+            topic: std::mem::take(&mut self.topic).into(),
+            key: self.key.take(),
+            headers,
+            content_type: self.content_type.take(),
+            payload: std::mem::take(&mut self.payload),
+        }
+    }
+
     /// Checks every limit; the error names the limit and the value.
     pub(crate) fn check(&self, headers: Option<&str>) -> Result<()> {
         if self.topic.is_empty() {

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::failure::Failure;
 use crate::handoff::{Applied, Outcome};
 use crate::id::{Fingerprint, MessageId};
-use crate::message::{Envelope, Message, Parts, fingerprint};
+use crate::message::{Envelope, Message, fingerprint};
 use crate::store::inbox::{self as rows, SenderRow, Verdicts};
 use crate::store::transaction;
 use std::time::Duration;
@@ -98,16 +98,10 @@ impl Inbox {
     }
 
     pub(crate) fn receive_it(&mut self, received: Received) -> Result<Outcome> {
-        let Received { sender, horizon, id, created_at_ms, message } = received;
+        let Received { sender, horizon, id, created_at_ms, mut message } = received;
         let headers = message.headers_json();
         message.check(headers.as_deref())?;
-        let parts = Parts {
-            topic: message.topic.into(),
-            key: message.key,
-            headers,
-            content_type: message.content_type,
-            payload: message.payload,
-        };
+        let parts = message.take_parts(headers);
         let fingerprint = fingerprint(id, &parts);
         let (revision, attempt) = (0, 1);
         let envelope =

@@ -5,7 +5,7 @@ use super::{Outbox, bound};
 use crate::clock::millis;
 use crate::error::{ErrorKind, Result};
 use crate::id::MessageId;
-use crate::message::{Message, Parts, fingerprint};
+use crate::message::{Message, fingerprint};
 use crate::store::log::{self, Appender, NewMessage};
 #[cfg(feature = "testing")]
 use crate::store::mistakes::tear;
@@ -76,19 +76,13 @@ impl<'a> Writer<'a> {
         })
     }
 
-    fn try_write(&mut self, message: Message) -> Result<MessageId> {
+    fn try_write(&mut self, mut message: Message) -> Result<MessageId> {
         still_inside(self.connection)?;
         let headers = message.headers_json();
         message.check(headers.as_deref())?;
         let (connection, inner) = (self.connection, &*self.outbox.inner);
         let now_ms = inner.database.now().wall_ms;
-        let parts = Parts {
-            topic: message.topic.into(),
-            key: message.key,
-            headers,
-            content_type: message.content_type,
-            payload: message.payload,
-        };
+        let parts = message.take_parts(headers);
         let is_one_row = message.idempotency_key.is_none() && message.due.is_none();
         if self.host == Host::Unknown && !(is_one_row && self.outbox.has_looked_at_its_host()) {
             self.host = self.outbox.check_host(connection)?;
