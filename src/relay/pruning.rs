@@ -1,7 +1,8 @@
 //! Empties the log of what everybody has settled: a slice in each cycle, while its time lasts.
 //!
 //! Whoever enqueues waits for the lock that a cycle holds, so no cycle deletes for long, and the
-//! next one comes after a rest when others write (`relay::share`).
+//! next one comes after a rest when others write (`relay::share`). But as many as were settled go
+//! whatever the time: else the log would grow for as long as there is work.
 
 use super::lane::{Moment, TickMs};
 use crate::error::Result;
@@ -12,6 +13,8 @@ use std::time::Duration;
 
 /// Rows deleted by one cycle at the most, if there is time.
 const SLICE: i64 = 4_096;
+/// Who is behind deletes by such a part more than is settled meanwhile.
+const CATCH_UP: Seq = 8;
 /// So many are worth a look at once; fewer wait for others, because each look writes the same pages
 /// anew.
 const ENOUGH: Seq = 512;
@@ -87,8 +90,9 @@ impl Pruning {
         self.gathered.map(|(_, by)| by).into_iter().chain(kept).min()
     }
 
-    /// Deletes a slice of what every subscription has settled and nobody wants to keep, until its
-    /// time is over. Says whether anything was written.
+    /// Deletes what every subscription has settled and nobody wants to keep: as much as was settled
+    /// since the last time and a little more, and then a slice until its time is over. Says whether
+    /// anything was written.
     pub(super) fn cycle(
         &mut self,
         connection: &Connection,
@@ -99,10 +103,10 @@ impl Pruning {
         if !self.is_due(now) {
             return Ok(false);
         }
-        self.gathered = None;
+        let owed = self.gathered.take().map_or(0, |(count, _)| count + count / CATCH_UP);
         let from = prune::pruned_to(connection)?;
         let settled = subscription::hold(connection)?.unwrap_or(from);
-        let slice = settled.min(from + SLICE);
+        let slice = settled.min(from + SLICE.max(owed));
         let kept = if keep_ms > 0 {
             prune::first_younger(connection, from, slice, (now.wall_ms, keep_ms))?
         } else {
@@ -115,7 +119,8 @@ impl Pruning {
         if through <= from {
             return Ok(false);
         }
-        let done = prune::settled(connection, from, through, is_over)?;
+        let done =
+            prune::settled(connection, from, through, |deleted| deleted >= owed && is_over())?;
         self.more |= done < through;
         log::forget_keys(connection, now.wall_ms, SLICE_OF_NOTES)?;
         store::dead::forget(connection, now.wall_ms - KEEP_NOTES_MS, SLICE_OF_NOTES)?;

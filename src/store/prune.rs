@@ -30,20 +30,20 @@ pub(crate) fn pruned_to(connection: &Connection) -> Result<Seq> {
         .unwrap_or(0))
 }
 
-/// Deletes the settled messages of `(after, through]` until time is over, and says up to where;
-/// rows that some subscription still has as an exception stay.
+/// Deletes the settled messages of `(after, through]` until it is told that so many are enough, and
+/// says up to where; rows that some subscription still has as an exception stay.
 pub(crate) fn settled(
     connection: &Connection,
     after: Seq,
     through: Seq,
-    is_over: impl Fn() -> bool,
+    is_enough: impl Fn(Seq) -> bool,
 ) -> Result<Seq> {
     let what = "prune the log";
     // One look at all of them costs less than one at each.
     let held = read_one(connection, HELD, [after, through], what, |_| Ok(()))?.is_some();
     let sql = if held { PRUNE } else { PRUNE_ALL };
     let (mut done, mut most) = (after, PRUNED_AT_FIRST);
-    while done < through && (done == after || !is_over()) {
+    while done < through && (done == after || !is_enough(done - after)) {
         let next = through.min(done + most);
         run(connection, sql, [done, next], what)?;
         mistake!(ExceptionPruned: super::mistakes::prune_all(connection, done, next)?);

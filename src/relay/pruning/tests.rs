@@ -67,6 +67,18 @@ fn a_cycle_stops_deleting_when_its_time_is_over_but_not_before_it_got_somewhere(
 }
 
 #[test]
+fn as_many_as_were_settled_go_whatever_the_time() {
+    let (_directory, connection) = settled(12_000);
+    let mut pruning = Pruning::new();
+    for (settled, pruned_to) in [(512, 512), (6_000, 6_512)] {
+        pruning.settled(settled, NOW);
+        pruning.cycle(&connection, 0, || true, NOW).unwrap();
+        assert!(prune::pruned_to(&connection).unwrap() >= pruned_to);
+        assert!(pruning.is_due(NOW), "there is more");
+    }
+}
+
+#[test]
 fn what_is_kept_is_looked_at_again_when_it_is_old_enough() {
     let (_directory, connection) = settled(10);
     let mut pruning = Pruning::new();
