@@ -8,14 +8,17 @@ mod bound;
 mod group;
 mod handle;
 mod idempotency;
+mod ids;
 mod write;
 
 pub use handle::AsyncOutbox;
 #[cfg(feature = "testing")]
 pub(crate) use handle::Stepped;
 
+use ids::Ids;
 use write::{Host, Writer};
 
+use crate::clock::WallMs;
 use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{MessageId, StoreId};
@@ -27,7 +30,7 @@ use crate::transaction::{InTransaction, inside};
 use crate::wake::Doorbell;
 use rusqlite::Connection;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 /// Longer than a relay beside others holds the lock.
@@ -68,6 +71,11 @@ struct Inner {
     doorbell: Doorbell,
     keep_idempotency_keys: Duration,
     host_checked: AtomicBool,
+    /// What the last look at the host found: nobody bounds it.
+    was_free: AtomicBool,
+    /// The millisecond in which the file was last seen in its place.
+    file_seen_ms: AtomicI64,
+    ids: Ids,
 }
 
 impl Outbox {
@@ -93,6 +101,9 @@ impl Outbox {
             doorbell: Doorbell::new(),
             keep_idempotency_keys: DAY,
             host_checked: AtomicBool::new(false),
+            was_free: AtomicBool::new(false),
+            file_seen_ms: AtomicI64::new(WallMs::MIN),
+            ids: Ids::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -109,6 +120,9 @@ impl Outbox {
             doorbell: doorbell.clone(),
             keep_idempotency_keys: time,
             host_checked: AtomicBool::new(false),
+            was_free: AtomicBool::new(false),
+            file_seen_ms: AtomicI64::new(WallMs::MIN),
+            ids: Ids::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -129,7 +143,6 @@ impl Outbox {
     /// transaction is on another database, [`ErrorKind::Replaced`] when the file is gone.
     pub fn enqueue(&self, transaction: &impl InTransaction, message: Message) -> Result<MessageId> {
         let connection = inside(transaction)?;
-        self.inner.file.check(self.inner.database.path())?;
         Writer::new(self, connection, Host::Unknown).write_one(message)
     }
 
@@ -235,9 +248,20 @@ impl Outbox {
         self.inner.doorbell.turnstile().give_way(GIVE_WAY_FOR);
     }
 
-    /// Whether somebody has been told what the settings of a connection here lose, if anything.
-    fn has_looked_at_its_host(&self) -> bool {
-        self.inner.host_checked.load(Ordering::Relaxed)
+    /// Whether the last look at the host found nobody who bounds it.
+    fn was_free(&self) -> bool {
+        self.inner.was_free.load(Ordering::Relaxed)
+    }
+
+    /// Whether the file is in its place, asked once in a millisecond: each time would cost half an
+    /// insert, and between here and the commit lies more.
+    fn check_file(&self, now_ms: WallMs) -> Result<()> {
+        let Inner { database, file, file_seen_ms, .. } = &*self.inner;
+        if file_seen_ms.load(Ordering::Relaxed) != now_ms {
+            file.check(database.path())?;
+            file_seen_ms.store(now_ms, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Whether this is the database the outbox was opened on; says whether it is bounded.
@@ -252,6 +276,7 @@ impl Outbox {
         if !self.inner.host_checked.swap(true, Ordering::Relaxed) {
             warn_of_losses(&Durability::of(connection)?);
         }
+        self.inner.was_free.store(!found.bounded, Ordering::Relaxed);
         Ok(if found.bounded { Host::Bounded } else { Host::Free })
     }
 }

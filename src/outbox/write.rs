@@ -23,24 +23,17 @@ pub(super) enum Host {
     Bounded,
 }
 
-/// So many ids are drawn at once for messages that follow others.
-const IDS: usize = 32;
-
 /// Writes one message after the other.
 pub(super) struct Writer<'a> {
     outbox: &'a Outbox,
     connection: &'a Connection,
     host: Host,
     log: Appender<'a>,
-    /// For ids to come.
-    random: Vec<[u8; 10]>,
-    follows: bool,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(outbox: &'a Outbox, connection: &'a Connection, host: Host) -> Self {
-        let log = Appender::new(connection);
-        Self { outbox, connection, host, log, random: Vec::new(), follows: false }
+        Self { outbox, connection, host, log: Appender::new(connection) }
     }
 
     /// Writes a message and nothing after it.
@@ -81,11 +74,16 @@ impl<'a> Writer<'a> {
         let headers = message.headers_json();
         message.check(headers.as_deref())?;
         let (connection, inner) = (self.connection, &*self.outbox.inner);
-        let now_ms = inner.database.now().wall_ms;
+        let now = inner.database.now();
+        let now_ms = now.wall_ms;
         let parts = message.take_parts(headers);
         let is_one_row = message.idempotency_key.is_none() && message.due.is_none();
-        if self.host == Host::Unknown && !(is_one_row && self.outbox.has_looked_at_its_host()) {
-            self.host = self.outbox.check_host(connection)?;
+        if self.host == Host::Unknown {
+            if is_one_row && self.outbox.was_free() {
+                self.outbox.check_file(now_ms)?;
+            } else {
+                self.host = self.outbox.check_host(connection)?;
+            }
         }
         let use_of_key = message.idempotency_key.as_deref();
         let use_of_key = use_of_key.map(|key| Use::of(key, &parts, &message.headers));
@@ -98,7 +96,7 @@ impl<'a> Writer<'a> {
             bound::check(connection, &parts)?;
         }
         mistake!(MessageApart: tear(connection)?);
-        let id = message.id.unwrap_or_else(|| MessageId::at(now_ms, self.random()));
+        let id = message.id.unwrap_or_else(|| inner.ids.next(&inner.database, now));
         let new = NewMessage {
             id,
             created_at_ms: now_ms,
@@ -139,17 +137,5 @@ impl<'a> Writer<'a> {
         }
         self.log.add(new)?;
         Ok(id)
-    }
-
-    fn random(&mut self) -> [u8; 10] {
-        let database = &self.outbox.inner.database;
-        if !std::mem::replace(&mut self.follows, true) {
-            return database.random();
-        }
-        self.random.pop().unwrap_or_else(|| {
-            let bytes: [u8; 10 * IDS] = database.random();
-            self.random.extend(bytes.as_chunks().0);
-            database.random()
-        })
     }
 }

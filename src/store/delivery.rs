@@ -52,8 +52,14 @@ pub(super) const HISTORY: &str =
     "SELECT history FROM outbox_delivery WHERE subscription = ?1 AND seq = ?2";
 pub(super) const SKIPS: &str = "SELECT seq FROM outbox_skip \
     WHERE subscription = ?1 AND state = 'unconfirmed' ORDER BY seq";
-pub(super) const COUNT: &str = "SELECT count(*) FROM main.outbox_delivery WHERE subscription = ?1 \
-    AND seq <= ?2 AND state IN ('waiting', 'parked', 'dead')";
+/// Not by IN: SQLite would make a table of the three states each time.
+pub(super) const COUNT: &str = "SELECT \
+    (SELECT count(*) FROM main.outbox_delivery \
+        WHERE subscription = ?1 AND state = 'waiting' AND seq <= ?2) \
+    + (SELECT count(*) FROM main.outbox_delivery \
+        WHERE subscription = ?1 AND state = 'parked' AND seq <= ?2) \
+    + (SELECT count(*) FROM main.outbox_delivery \
+        WHERE subscription = ?1 AND state = 'dead' AND seq <= ?2)";
 pub(super) const CONFIRM_SKIP: &str = "UPDATE outbox_skip SET state = 'confirmed', \
     updated_at_ms = ?3 WHERE subscription = ?1 AND seq = ?2 AND state = 'unconfirmed'";
 pub(super) const SKIPPED_BUT_APPLIED: &str = "UPDATE outbox_skip SET state = 'applied', \

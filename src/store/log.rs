@@ -4,7 +4,7 @@ use super::{Context, dead, delivery, read_all, read_one, run, subscription};
 use crate::error::Result;
 use crate::id::{Fingerprint, MessageId, Seq, StoreId};
 use crate::message::Parts;
-use rusqlite::{CachedStatement, Connection, params};
+use rusqlite::{CachedStatement, Connection, ToSql, params};
 use std::sync::LazyLock;
 
 pub(crate) use super::row::{Content, LogRow, Reader};
@@ -143,6 +143,7 @@ impl<'a> Appender<'a> {
                 bind(&mut statement, COLUMNS * index + 1, new).doing(what)?;
             }
             statement.raw_execute().doing(what)?;
+            statement.clear_bindings();
         }
         self.waiting.clear();
         Ok(())
@@ -165,6 +166,7 @@ pub(crate) fn insert_here(
     }
 }
 
+/// Binds what there is: a statement out of the cache has nothing bound yet, which is NULL.
 fn bind(
     statement: &mut CachedStatement<'_>,
     first: usize,
@@ -173,13 +175,21 @@ fn bind(
     let Parts { topic, key, headers, content_type, payload } = &new.parts;
     statement.raw_bind_parameter(first, new.id.as_bytes())?;
     statement.raw_bind_parameter(first + 1, &**topic)?;
-    statement.raw_bind_parameter(first + 2, key)?;
-    statement.raw_bind_parameter(first + 3, headers)?;
-    statement.raw_bind_parameter(first + 4, content_type)?;
+    bind_some(statement, first + 2, key.as_ref())?;
+    bind_some(statement, first + 3, headers.as_ref())?;
+    bind_some(statement, first + 4, content_type.as_ref())?;
     statement.raw_bind_parameter(first + 5, new.created_at_ms)?;
-    statement.raw_bind_parameter(first + 6, new.expires_at_ms)?;
+    bind_some(statement, first + 6, new.expires_at_ms)?;
     statement.raw_bind_parameter(first + 7, new.checksum.0)?;
     statement.raw_bind_parameter(first + 8, payload)
+}
+
+fn bind_some(
+    statement: &mut CachedStatement<'_>,
+    place: usize,
+    value: Option<impl ToSql>,
+) -> rusqlite::Result<()> {
+    value.map_or(Ok(()), |value| statement.raw_bind_parameter(place, value))
 }
 
 pub(crate) fn schedule(connection: &Connection, new: &NewMessage, due_at_ms: i64) -> Result<()> {
