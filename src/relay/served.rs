@@ -1,18 +1,18 @@
 //! A subscription as it is served: from standing by to running, and why it halted.
 
+mod opening;
+mod planning;
+
 use super::Subscription;
-use super::cycle::Round;
-use super::halt::{consumer_rewound, log_ends, removed, rewound};
-use super::lane::{Batch, Lane, Moment, Plan, TickMs, Trouble, Wants};
+use super::halt::{consumer_rewound, log_ends, rewound};
+use super::lane::{Lane, Moment, Plan, TickMs, Trouble};
 use super::lock::Lock;
-use super::subscription::Start;
 use crate::database::Database;
 use crate::error::{Error, Result};
 use crate::handoff::{Hello, Welcome};
-use crate::id::{Incarnation, Seq, StoreId, SubscriptionId};
-use crate::store::log::{LogRow, Reader};
-use crate::store::subscription::{Doubt, Position, SubscriptionRow, SubscriptionState};
-use crate::store::{self, delivery, log, prune, subscription};
+use crate::id::{Incarnation, Seq, StoreId};
+use crate::store::subscription;
+use crate::store::subscription::Position;
 use crate::topics::Topics;
 use crate::transport::{Event, Greeter, Sink, Transport, Unreachable};
 use rusqlite::Connection;
@@ -21,6 +21,7 @@ use rusqlite::Connection;
 const STANDBY_MS: i64 = 25;
 /// A paused subscription is looked at so often, should nobody's commit tell earlier.
 const RESTING_MS: i64 = 1_000;
+
 pub(super) struct Served {
     pub(super) subscription: Subscription,
     pub(super) transport: Box<dyn Transport>,
@@ -144,134 +145,11 @@ impl Served {
         Ok(())
     }
 
-    /// Opens with one durable commit, and only then reads what is trusted (rule 2).
-    fn open(
-        &mut self,
-        connection: &mut Connection,
-        database: &Database,
-        store: StoreId,
-        now: Moment,
-    ) -> Result<Phase> {
-        let name = self.subscription.name.clone();
-        // Looking whether it is still paused must not cost a commit.
-        if let Some(row) = subscription::find(connection, &name)? {
-            self.seen = true;
-            if row.state != SubscriptionState::Active {
-                return Ok(Phase::Resting { again: now.tick + RESTING_MS });
-            }
-        }
-        let nonce = i64::from_le_bytes(database.random());
-        let new_id = SubscriptionId::from_bytes(database.random());
-        mistake!(OpeningNotDurable: store::mistakes::be_careless(connection)?);
-        mistake!(RelayNormal: store::mistakes::be_careful(connection)?);
-        let opened = store::write(connection, "open a subscription", |transaction| {
-            if subscription::find(transaction, &name)?.is_none() {
-                if self.seen {
-                    return Ok(None);
-                }
-                let from = self.first_place(transaction)?;
-                let topics = self.topics.stored();
-                subscription::create(transaction, &name, new_id, &topics, from)?;
-            }
-            let row = subscription::get(transaction, &name)?;
-            subscription::open(transaction, &row, nonce, &self.topics.stored())?;
-            Ok(Some(row.closed_cleanly))
-        })?;
-        mistake!(OpeningNotDurable: store::mistakes::be_careful(connection)?);
-        mistake!(RelayNormal: store::mistakes::be_careless(connection)?);
-        let row = subscription::find(connection, &name)?;
-        let Some((was_clean, row)) = opened.zip(row) else {
-            return Ok(Phase::Halted(removed(&name)));
-        };
-        self.seen = true;
-        if row.state != SubscriptionState::Active {
-            return Ok(Phase::Resting { again: now.tick + RESTING_MS });
-        }
-        if row.incarnation.nonce != nonce {
-            return Ok(Phase::Closed);
-        }
-        if log::last_seq(connection)? < row.sent_to && !mistake!(ProducerRestoreUnnoticed) {
-            return Ok(Phase::Halted(log_ends(&name)));
-        }
-        // What is in doubt by the row stays so until a commit says what became of it: one that
-        // failed leaves no trace but in memory, which is gone.
-        let after_crash = !was_clean && (!self.opened_before || row.doubt != Doubt::default());
-        self.opened_before = true;
-        self.greet(connection, store, &row, after_crash, now)
-    }
-
     /// Where the log ends by now. A counter that was set back gives out places the lane is past.
     pub(super) fn check_end(&mut self, last_seq: Seq) {
         if self.lane().is_some_and(|lane| last_seq < lane.sent_to()) {
             self.halt(log_ends(&self.subscription.name));
         }
-    }
-
-    fn greet(
-        &mut self,
-        connection: &Connection,
-        store: StoreId,
-        row: &SubscriptionRow,
-        after_crash: bool,
-        now: Moment,
-    ) -> Result<Phase> {
-        let settings = self.subscription.settings(&*self.transport);
-        let exceptions = delivery::all(connection, row.number)?;
-        let skips = delivery::unconfirmed_skips(connection, row.number)?;
-        let lane = Box::new(Lane::open(settings, row, exceptions, skips, after_crash, now));
-        let hello = Hello { store, subscription: row.id, incarnation: row.incarnation };
-        self.greeting += 1;
-        Ok(Phase::Greeting { lane, number: row.number, hello, again: now.tick })
-    }
-
-    fn first_place(&self, connection: &Connection) -> Result<i64> {
-        match self.subscription.start {
-            Start::Beginning => prune::pruned_to(connection),
-            Start::Now => log::last_seq(connection),
-        }
-    }
-
-    /// Reads what the lane wants, and lets it decide, before the write lock is taken. If the epoch
-    /// turns out to be another one by then, the lane is dropped with all it decided.
-    pub(super) fn plan_ahead(
-        &mut self,
-        connection: &Connection,
-        reader: &mut Reader,
-        round: &Round<'_>,
-    ) -> Result<()> {
-        self.planned = None;
-        let Phase::Running { lane, number, .. } = &mut self.phase else { return Ok(()) };
-        let wants = if round.closing { None } else { lane.wants(round.now) };
-        if wants.is_none() && !lane.must_settle(round.now) {
-            return Ok(());
-        }
-        let Wants { mut at, fresh } = wants.unwrap_or_default();
-        // The lane asks for the others again.
-        at.truncate(round.most);
-        let mut batch = Batch { at: Vec::with_capacity(at.len()), ..Batch::default() };
-        let most = round.most - at.len();
-        let mut bytes = 0;
-        for seq in at {
-            let row = reader.read_at(connection, *number, seq)?;
-            bytes += row.as_ref().map_or(0, LogRow::bytes) as usize;
-            batch.at.push((seq, row));
-            if bytes >= lane.settings().most_bytes_at_once() {
-                break;
-            }
-        }
-        if let Some((after, (rows, bytes))) = fresh.filter(|_| most > 0) {
-            let wanted = |topic: &str| self.topics.contains(topic);
-            let room = (rows.min(most), bytes);
-            let more = reader.read_after(connection, after, room, &wanted, &mut batch.fresh)?;
-            batch.more = Some(more);
-            // Delivered again after a rewind: in the content that took effect.
-            if after < lane.sent_to() {
-                Reader::replace(connection, *number, &mut batch.fresh)?;
-            }
-        }
-        let before = lane.written();
-        self.planned = Some((before, lane.plan(batch, round.now)));
-        Ok(())
     }
 
     /// Something came from the transport. What an earlier incarnation's transport says about
