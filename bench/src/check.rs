@@ -13,12 +13,22 @@ pub struct Arguments {
     results: PathBuf,
 }
 
-/// What became of a bar. `passed` is nothing where a quick run does not measure it.
 pub struct Verdict {
     pub what: String,
     pub bound: String,
     pub value: Result<f64, String>,
-    pub passed: Option<bool>,
+    pub standing: Standing,
+}
+
+/// What became of a bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Passed,
+    Missed,
+    /// A quick run has no time for it.
+    NotMeasured,
+    /// A peer is ahead, for a reason.
+    Conceded(&'static str),
 }
 
 /// Says each bar that is missed; whether there is none.
@@ -27,15 +37,16 @@ pub fn run(arguments: &Arguments) -> Outcome<bool> {
         .map_err(|error| format!("{}: {error}", arguments.results.display()))?;
     let results: Results = serde_json::from_str(&text)?;
     let (mut passed, mut missed) = (0, 0);
-    for Verdict { what, bound, value, passed: verdict } in verdicts(&results) {
+    for Verdict { what, bound, value, standing } in verdicts(&results) {
         let value = value.map_or_else(|why| why, figure);
-        match verdict {
-            Some(true) => passed += 1,
-            Some(false) => {
+        match standing {
+            Standing::Passed => passed += 1,
+            Standing::Missed => {
                 missed += 1;
                 println!("missed: {what}: {value}, and has to be {bound}");
             }
-            None => println!("not measured by --quick: {what}"),
+            Standing::NotMeasured => println!("not measured by --quick: {what}"),
+            Standing::Conceded(why) => println!("ahead of us: {what}: {value} ({why})"),
         }
     }
     println!("{passed} bars passed, {missed} missed");
@@ -56,12 +67,13 @@ fn verdict(results: &Results, bar: &Bar) -> Verdict {
             (format!("at most {}", figure(bound)), value.as_ref().map(|value| *value <= bound))
         }
     };
-    let passed = match holds {
-        Ok(holds) => Some(holds),
-        Err(why) if results.quick && why == NOT_MEASURED => None,
-        Err(_) => Some(false),
+    let standing = match (holds, bar.conceded) {
+        (Ok(true), _) => Standing::Passed,
+        (Ok(false), Some(why)) => Standing::Conceded(why),
+        (Err(why), _) if results.quick && why == NOT_MEASURED => Standing::NotMeasured,
+        _ => Standing::Missed,
     };
-    Verdict { what: bar.what.clone(), bound, value, passed }
+    Verdict { what: bar.what.clone(), bound, value, standing }
 }
 
 const NOT_MEASURED: &str = "not measured";
@@ -123,7 +135,7 @@ mod tests {
     fn at_least(bound: f64) -> Bar {
         let (group, top, under) = ("group".into(), "ours".into(), "floor".into());
         let figure = Figure::Ratio { group, top, under, metric: "rate" };
-        Bar { what: "a bar".into(), figure, bound: Bound::AtLeast(bound) }
+        Bar { what: "a bar".into(), figure, bound: Bound::AtLeast(bound), conceded: None }
     }
 
     #[test]
@@ -131,14 +143,17 @@ mod tests {
         let sides = vec![side("ours", &[50, 500, 5]), side("floor", &[100, 1_000, 100])];
         let results = of(false, sides);
         assert_eq!(verdict(&results, &at_least(0.5)).value, Ok(0.5));
-        assert_eq!(verdict(&results, &at_least(0.5)).passed, Some(true));
-        assert_eq!(verdict(&results, &at_least(0.6)).passed, Some(false));
+        assert_eq!(verdict(&results, &at_least(0.5)).standing, Standing::Passed);
+        assert_eq!(verdict(&results, &at_least(0.6)).standing, Standing::Missed);
+        let conceded = Bar { conceded: Some("it may"), ..at_least(0.6) };
+        assert_eq!(verdict(&results, &conceded).standing, Standing::Conceded("it may"));
     }
 
     #[test]
     fn what_was_not_measured_is_missed_unless_the_run_was_quick() {
-        let passed = |quick| verdict(&of(quick, vec![side("ours", &[1])]), &at_least(0.5)).passed;
-        assert_eq!((passed(false), passed(true)), (Some(false), None));
+        let standing =
+            |quick| verdict(&of(quick, vec![side("ours", &[1])]), &at_least(0.5)).standing;
+        assert_eq!((standing(false), standing(true)), (Standing::Missed, Standing::NotMeasured));
     }
 
     #[test]
@@ -146,7 +161,7 @@ mod tests {
         let mut floor = side("floor", &[1]);
         floor.readings[0].cannot = Some("it hangs".into());
         let verdict = verdict(&of(true, vec![side("ours", &[1]), floor]), &at_least(0.5));
-        assert_eq!(verdict.passed, Some(false));
+        assert_eq!(verdict.standing, Standing::Missed);
         assert_eq!(verdict.value, Err("no figure: it hangs".into()));
     }
 }

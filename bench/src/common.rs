@@ -39,6 +39,13 @@ pub fn pragmas(name: &str, connection: &Connection) -> Outcome<Pragmas> {
     })
 }
 
+/// A connection of the host's own, as `rusqlite` opens it: FULL.
+pub fn host(path: &Path) -> Outcome<Connection> {
+    let db = Connection::open(path)?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    Ok(db)
+}
+
 /// The most memory this process had in use.
 pub fn peak_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

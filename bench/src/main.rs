@@ -19,6 +19,7 @@ mod reading;
 mod report;
 mod results;
 mod run;
+mod visits;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

@@ -140,7 +140,8 @@ impl Outbox {
     /// [`ErrorKind::InvalidMessage`] over a limit, [`ErrorKind::Conflict`] for an idempotency key
     /// that was used with other content, [`ErrorKind::OutboxFull`] at a bound,
     /// [`ErrorKind::NotInTransaction`] after a raw `COMMIT`, [`ErrorKind::WrongDatabase`] when the
-    /// transaction is on another database, [`ErrorKind::Replaced`] when the file is gone.
+    /// transaction is on another database, [`ErrorKind::Replaced`] when the file is gone, which is
+    /// looked at once in a millisecond.
     pub fn enqueue(&self, transaction: &impl InTransaction, message: Message) -> Result<MessageId> {
         let connection = inside(transaction)?;
         Writer::new(self, connection, Host::Unknown).write_one(message)

@@ -18,6 +18,7 @@ use crate::store::{delivery, stats, transaction};
 use crate::transport::{Settler, Sink};
 use crate::wake::Doorbell;
 use rusqlite::Connection;
+use std::cell::Cell;
 use std::time::Duration;
 
 /// Due messages, and bytes of their payloads, that one cycle appends: none keeps others waiting for
@@ -103,16 +104,21 @@ impl Open {
         let turns: Vec<_> = round.doorbells.iter().map(|bell| bell.turnstile().enter()).collect();
         transaction::begin(&self.connection)?;
         let from = database.now().tick;
-        let mut worked = from;
+        let worked = Cell::new(None);
         let done = self.work(all, round).and_then(|mut done| {
-            worked = database.now().tick;
+            let began = database.now().tick;
             if round.closing {
                 // Nobody looks later at what was settled just now.
                 self.pruning.hurry();
             }
             let keep_ms = round.keep_settled_ms;
-            let is_over = || database.now().tick - worked >= round.prune_for;
+            let is_over = || {
+                let now = database.now().tick;
+                worked.set(worked.get().or(Some(now)));
+                now - began >= round.prune_for
+            };
             done.wrote |= self.pruning.cycle(&self.connection, keep_ms, is_over, round.now)?;
+            worked.set(worked.get().or(Some(database.now().tick)));
             if done.wrote {
                 transaction::commit(&self.connection)?;
             } else {
@@ -132,7 +138,7 @@ impl Open {
             send(&all[index], hello, sending, &sinks[index]);
         }
         self.checkpoints.if_due(&mut self.connection);
-        Ok(Held { from, to, worked: worked - from, messages })
+        Ok(Held { from, to, worked: worked.get().unwrap_or(to) - from, messages })
     }
 
     fn work(&mut self, all: &mut [Served], round: &Round<'_>) -> Result<Done> {

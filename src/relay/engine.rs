@@ -155,7 +155,8 @@ impl Engine {
             self.open = Some(Open::new(connection)?);
         }
         self.progress(sinks, now)?;
-        let free_at = millis(self.share.free_at());
+        // Rounded up: short by a tick, the rest that others count on would be none.
+        let free_at = millis(self.share.free_at() + Duration::from_micros(999));
         // A relay that stops has only little left to write, and writes it.
         if now.tick < free_at && !self.closing {
             return Ok(Next::At(free_at));

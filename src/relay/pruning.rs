@@ -91,8 +91,8 @@ impl Pruning {
     }
 
     /// Deletes what every subscription has settled and nobody wants to keep: as much as was settled
-    /// since the last time and a little more, and then a slice until its time is over. Says whether
-    /// anything was written.
+    /// since the last time and a little more, and then a slice until its time is over, which is
+    /// asked for the first time when no more is owed. Says whether anything was written.
     pub(super) fn cycle(
         &mut self,
         connection: &Connection,
@@ -119,8 +119,7 @@ impl Pruning {
         if through <= from {
             return Ok(false);
         }
-        let done =
-            prune::settled(connection, from, through, |deleted| deleted >= owed && is_over())?;
+        let done = prune::settled(connection, from, through, owed, is_over)?;
         self.more |= done < through;
         log::forget_keys(connection, now.wall_ms, SLICE_OF_NOTES)?;
         store::dead::forget(connection, now.wall_ms - KEEP_NOTES_MS, SLICE_OF_NOTES)?;

@@ -20,8 +20,8 @@ pub(super) const YOUNGER: &str = "SELECT seq, created_at_ms FROM outbox_message 
     WHERE seq > ?1 AND seq <= ?2 AND created_at_ms > ?3 AND created_at_ms <= ?4 \
     AND typeof(created_at_ms) IN ('integer', 'real') ORDER BY seq LIMIT 1";
 
-/// Places before the first look at the time: a few milliseconds, should all hold the largest
-/// payload. As long as there is time, twice as many come before the next.
+/// Places before the first look at the time, if fewer are owed: a few milliseconds, should all hold
+/// the largest payload. As long as there is time, twice as many come before the next.
 const PRUNED_AT_FIRST: Seq = 8;
 
 /// Up to where the log has been emptied.
@@ -30,24 +30,27 @@ pub(crate) fn pruned_to(connection: &Connection) -> Result<Seq> {
         .unwrap_or(0))
 }
 
-/// Deletes the settled messages of `(after, through]` until it is told that so many are enough, and
-/// says up to where; rows that some subscription still has as an exception stay.
+/// Deletes settled messages of `(after, through]`: so many that are owed, and more until time is
+/// over. Says up to where; rows that some subscription still has as an exception stay.
 pub(crate) fn settled(
     connection: &Connection,
     after: Seq,
     through: Seq,
-    is_enough: impl Fn(Seq) -> bool,
+    owed: Seq,
+    is_over: impl Fn() -> bool,
 ) -> Result<Seq> {
     let what = "prune the log";
     // One look at all of them costs less than one at each.
     let held = read_one(connection, HELD, [after, through], what, |_| Ok(()))?.is_some();
     let sql = if held { PRUNE } else { PRUNE_ALL };
-    let (mut done, mut most) = (after, PRUNED_AT_FIRST);
-    while done < through && (done == after || !is_enough(done - after)) {
-        let next = through.min(done + most);
-        run(connection, sql, [done, next], what)?;
-        mistake!(ExceptionPruned: super::mistakes::prune_all(connection, done, next)?);
-        (done, most) = (next, 2 * most);
+    let (mut done, mut next) = (after, owed.max(PRUNED_AT_FIRST));
+    let mut most = PRUNED_AT_FIRST;
+    while done < through && (done == after || !is_over()) {
+        let to = through.min(done + next);
+        run(connection, sql, [done, to], what)?;
+        mistake!(ExceptionPruned: super::mistakes::prune_all(connection, done, to)?);
+        most *= 2;
+        (done, next) = (to, most);
     }
     run(connection, SET_PRUNED_TO, [done], what)?;
     Ok(done)

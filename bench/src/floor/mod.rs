@@ -7,6 +7,7 @@
 pub mod drain;
 pub mod enqueue;
 pub mod flow;
+pub mod host;
 pub mod pipeline;
 pub mod sync;
 

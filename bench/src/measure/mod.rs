@@ -65,7 +65,9 @@ pub enum Way {
     Plain,
     /// Latency: from another process's own transaction.
     Elsewhere,
-    /// Enqueue in a transaction: with a key and headers.
+    /// Enqueue in a transaction: many by one call.
+    Many,
+    /// With a key and headers.
     Keyed,
     /// With an idempotency key.
     Idempotent,
@@ -156,6 +158,7 @@ fn of_the_floor(case: Case, work: &Work) -> Outcome<Reading> {
         Case::Handle => floor::drain::handle(work),
         Case::Drains => floor::drain::drains(work),
         Case::Enqueue => floor::enqueue::run(work),
+        Case::Host => floor::host::run(work),
         Case::Sync => floor::sync::run(work),
         other => Err(format!("the floor has no {other:?}").into()),
     }

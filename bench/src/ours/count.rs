@@ -1,8 +1,9 @@
 //! Two programs that do the same every time, for instructions to be counted. What starts and ends
 //! them is in two runs of different length the same: the difference is the messages'.
 
-use super::service::{Counter, counting, host, produce, shop, subscription};
+use super::service::{Counter, counting, produce, shop, subscription};
 use crate::Outcome;
+use crate::common::host;
 use crate::measure::Work;
 use crate::reading::Reading;
 use std::sync::atomic::Ordering::Relaxed;

@@ -1,8 +1,8 @@
 //! Emptying a log that has a backlog.
 
-use super::service::{Counter, Running, counting, host, own_pragmas, produce, shop, subscription};
+use super::service::{Counter, Running, counting, own_pragmas, produce, shop, subscription};
 use crate::Outcome;
-use crate::common::{FILL_BATCH, Limit, drain_again, now, pragmas, wait};
+use crate::common::{FILL_BATCH, Limit, drain_again, host, now, pragmas, wait};
 use crate::measure::Work;
 use crate::reading::Reading;
 use std::sync::atomic::Ordering::Relaxed;

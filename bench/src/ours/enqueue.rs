@@ -1,8 +1,8 @@
 //! Enqueue: in transactions of one's own, or by many callers through the async handle.
 
-use super::service::{TOPIC, host, produce, shop};
+use super::service::{TOPIC, produce, shop};
 use crate::Outcome;
-use crate::common::{Limit, now, payload, pragmas};
+use crate::common::{Limit, host, now, payload, pragmas};
 use crate::measure::Work;
 use crate::reading::Reading;
 use std::sync::Arc;

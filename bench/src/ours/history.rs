@@ -1,8 +1,8 @@
 //! One steady run: whether what was handled long ago is still paid for.
 
-use super::service::{Counter, Running, counting, host, produce, shop, subscription};
+use super::service::{Counter, Running, counting, produce, shop, subscription};
 use crate::Outcome;
-use crate::common::{Limit, bytes_of, pragmas, sleep};
+use crate::common::{Limit, bytes_of, host, pragmas, sleep};
 use crate::measure::Work;
 use crate::reading::Reading;
 use crate::results::spread;

@@ -1,8 +1,8 @@
 //! What an idle relay, inbox and async handle take of the processor.
 
-use super::service::{Counter, Running, TOPIC, counting, host, shop, subscription};
+use super::service::{Counter, Running, TOPIC, counting, shop, subscription};
 use crate::Outcome;
-use crate::common::{Limit, pragmas, processor_seconds, sleep, wait};
+use crate::common::{Limit, host, pragmas, processor_seconds, sleep, wait};
 use crate::measure::Work;
 use crate::reading::Reading;
 use std::sync::atomic::Ordering::Relaxed;

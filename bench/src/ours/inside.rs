@@ -1,16 +1,16 @@
 //! One `enqueue` in the caller's transaction, beside one prepared insert of the same row into the
 //! same table. Transactions alternate; begin and commit are not counted.
 
-use super::service::{TOPIC, counting, host, shop, subscription};
+use super::service::{TOPIC, counting, shop, subscription};
 use crate::Outcome;
-use crate::common::{now, payload, pragmas};
+use crate::common::{host, now, payload, pragmas};
 use crate::measure::{Way, Work};
 use crate::reading::Reading;
 use crate::results::spread;
-use rusqlite::{Connection, TransactionBehavior::Immediate, params};
+use rusqlite::{Connection, ToSql, TransactionBehavior::Immediate};
 use surehand::operator::WhenFull;
 use surehand::transport::Local;
-use surehand::{Message, Operator, Outbox, Relay};
+use surehand::{Message, Operator, Outbox, Relay, StoreId};
 use uuid::Uuid;
 
 /// In one transaction.
@@ -19,6 +19,11 @@ const MESSAGES: u64 = 5_000;
 const INSERT: &str = "INSERT INTO outbox_message \
     (id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, payload) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+/// The same, if this is the right database and nobody bounds it: as `enqueue` asks.
+const INSERT_AND_LOOK: &str = "INSERT INTO outbox_message \
+    (id, topic, key, headers, content_type, created_at_ms, expires_at_ms, checksum, payload) \
+    VALUES (?1, (SELECT ?2 FROM outbox_store WHERE one = 1 AND uuid = ?10 AND bounded = 0), \
+    ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 const HEADERS: &str = r#"{"tenant":"north","traceparent":"00-0af7651916cd43dd8448eb211c80319c"}"#;
 
 pub fn run(work: &Work) -> Outcome<Reading> {
@@ -29,24 +34,36 @@ pub fn run(work: &Work) -> Outcome<Reading> {
     let mut db = host(&shop(work))?;
     let mut reading = Reading::of("surehand");
     reading.pragmas = vec![pragmas("producer", &db)?];
-    let (mut ours, mut raw, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let mut rounds = Vec::new();
     // The first round fills caches.
     for round in 0..=work.count / MESSAGES {
         let enqueued = enqueue(&outbox, &mut db, work, round)?;
-        let inserted = insert(&mut db, work)?;
+        let inserted = insert(&mut db, work, None)?;
+        let looks = looks_each_time(work.way).then(|| outbox.store_id());
+        let looked = insert(&mut db, work, looks)?;
         if round > 0 {
-            ours.push(enqueued);
-            raw.push(inserted);
-            ratios.push(enqueued / inserted);
+            rounds.push([enqueued, inserted, looked - inserted]);
         }
     }
-    reading.count = ours.len() as u64 * MESSAGES;
-    reading.seconds = ours.iter().sum::<f64>() * MESSAGES as f64 / 1e9;
-    for (name, values) in [("enqueue, ns", ours), ("insert, ns", raw), ("inserts", ratios)] {
-        let median = spread(values).ok_or("nothing was measured")?.median;
-        reading.set(name, median);
+    reading.count = rounds.len() as u64 * MESSAGES;
+    reading.seconds = rounds.iter().map(|[ours, ..]| ours).sum::<f64>() * MESSAGES as f64 / 1e9;
+    let mut set = |name, of: fn(&[f64; 3]) -> f64| -> Outcome<()> {
+        let spread = spread(rounds.iter().map(of).collect());
+        reading.set(name, spread.ok_or("nothing was measured")?.median);
+        Ok(())
+    };
+    set("enqueue, ns", |[ours, ..]| *ours)?;
+    set("insert, ns", |[_, insert, _]| *insert)?;
+    set("inserts", |[ours, insert, _]| ours / insert)?;
+    if looks_each_time(work.way) {
+        set("look, ns", |[.., look]| *look)?;
+        set("inserts without it", |[ours, insert, look]| (ours - look) / insert)?;
     }
     Ok(reading)
+}
+
+fn looks_each_time(way: Way) -> bool {
+    matches!(way, Way::Plain | Way::Keyed)
 }
 
 /// A subscription with a bound that is far away. It is made by a relay.
@@ -75,15 +92,20 @@ fn enqueue(outbox: &Outbox, db: &mut Connection, work: &Work, round: u64) -> Out
     let messages: Vec<_> = (0..MESSAGES).map(message).collect();
     let tx = db.transaction_with_behavior(Immediate)?;
     let began = now();
-    for message in messages {
-        outbox.enqueue(&tx, message)?;
+    if work.way == Way::Many {
+        outbox.enqueue_all(&tx, messages)?;
+    } else {
+        for message in messages {
+            outbox.enqueue(&tx, message)?;
+        }
     }
     let nanos = began.elapsed().as_secs_f64() * 1e9 / MESSAGES as f64;
     tx.commit()?;
     Ok(nanos)
 }
 
-fn insert(db: &mut Connection, work: &Work) -> Outcome<f64> {
+/// Nanoseconds for one, with a look whether it is the database of that store.
+fn insert(db: &mut Connection, work: &Work, look: Option<StoreId>) -> Outcome<f64> {
     let payload = payload(work.payload);
     let headers = (work.way == Way::Keyed).then_some(HEADERS);
     let rows: Vec<_> = (0..MESSAGES)
@@ -93,22 +115,17 @@ fn insert(db: &mut Connection, work: &Work) -> Outcome<f64> {
         })
         .collect();
     let tx = db.transaction_with_behavior(Immediate)?;
-    let mut insert = tx.prepare_cached(INSERT)?;
+    let (sql, places) = if look.is_some() { (INSERT_AND_LOOK, 10) } else { (INSERT, 9) };
+    let store = look.as_ref().map(StoreId::as_bytes);
+    let mut insert = tx.prepare_cached(sql)?;
     let none = None::<i64>;
     let began = now();
     for (id, key, payload) in &rows {
         let (at, checksum) = (1_700_000_000_000_i64, 0x0123_4567_89ab_cdef_i64);
-        insert.execute(params![
-            id.as_bytes(),
-            TOPIC,
-            key,
-            headers,
-            None::<&str>,
-            at,
-            none,
-            checksum,
-            payload
-        ])?;
+        let id = id.as_bytes();
+        let row: [&dyn ToSql; 10] =
+            [id, &TOPIC, key, &headers, &none, &at, &none, &checksum, payload, &store];
+        insert.execute(&row[..places])?;
     }
     let nanos = began.elapsed().as_secs_f64() * 1e9 / MESSAGES as f64;
     drop(insert);

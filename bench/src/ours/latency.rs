@@ -1,8 +1,8 @@
 //! From a commit to the beginning of the handler, on a system that does nothing else.
 
-use super::service::{Running, TOPIC, host, shop};
+use super::service::{Running, TOPIC, shop};
 use crate::Outcome;
-use crate::common::{Limit, nanos, payload, pragmas, sleep};
+use crate::common::{Limit, host, nanos, payload, pragmas, sleep};
 use crate::measure::{Way, Work};
 use crate::reading::Reading;
 use rusqlite::TransactionBehavior::Immediate;

@@ -1,8 +1,8 @@
 //! A destination that is away while messages come in, and then is back.
 
-use super::service::{Counter, Running, counting, host, produce, shop, subscription};
+use super::service::{Counter, Running, counting, produce, shop, subscription};
 use crate::Outcome;
-use crate::common::{Limit, now, pragmas, wait};
+use crate::common::{Limit, host, now, pragmas, wait};
 use crate::measure::Work;
 use crate::reading::Reading;
 use std::sync::Arc;

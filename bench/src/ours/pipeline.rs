@@ -1,10 +1,10 @@
 //! Producer, relay and consumer as a service runs them: a relay with an inbox in this process.
 
 use super::service::{
-    Counter, Running, TOPIC, host, is_pending, own_pragmas, produce, shop, subscription,
+    Counter, Running, TOPIC, is_pending, own_pragmas, produce, shop, subscription,
 };
 use crate::Outcome;
-use crate::common::{FILL_BATCH, now, pragmas, wait};
+use crate::common::{FILL_BATCH, host, now, pragmas, wait};
 use crate::measure::Work;
 use crate::reading::Reading;
 use rusqlite::Connection;

@@ -5,7 +5,7 @@ use crate::common::payload;
 use crate::measure::Work;
 use crate::reading::Pragmas;
 use rusqlite::{Connection, TransactionBehavior::Immediate};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -86,13 +86,6 @@ pub fn produce(
         left -= left.min(batch);
     }
     Ok(())
-}
-
-/// A connection of the host's own, as `rusqlite` opens it: FULL.
-pub fn host(path: &Path) -> Outcome<Connection> {
-    let db = Connection::open(path)?;
-    db.pragma_update(None, "synchronous", "FULL")?;
-    Ok(db)
 }
 
 /// The settings of the library's own connections, as it reads them back.

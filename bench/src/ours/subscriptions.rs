@@ -1,8 +1,8 @@
 //! Many subscriptions on one log, each into an inbox of its own, while somebody enqueues.
 
-use super::service::{Counter, Running, counting, host, produce, shop};
+use super::service::{Counter, Running, counting, produce, shop};
 use crate::Outcome;
-use crate::common::{FILL_BATCH, Limit, pragmas, wait};
+use crate::common::{FILL_BATCH, Limit, host, pragmas, wait};
 use crate::measure::Work;
 use crate::reading::Reading;
 use std::sync::Arc;

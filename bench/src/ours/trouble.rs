@@ -1,8 +1,8 @@
 //! The rate of messages that succeed, beside others that do not; and with many keys.
 
-use super::service::{Counter, Running, TOPIC, host, shop, subscription};
+use super::service::{Counter, Running, TOPIC, shop, subscription};
 use crate::Outcome;
-use crate::common::{FILL_BATCH, Limit, now, payload, pragmas, sleep, wait};
+use crate::common::{FILL_BATCH, Limit, host, now, payload, pragmas, sleep, wait};
 use crate::measure::{Way, Work};
 use crate::reading::Reading;
 use rusqlite::{Connection, TransactionBehavior::Immediate};

@@ -1,8 +1,8 @@
 //! How large the WAL grows under load while somebody reads all the time.
 
-use super::service::{Counter, Running, counting, host, produce, shop, subscription};
+use super::service::{Counter, Running, counting, produce, shop, subscription};
 use crate::Outcome;
-use crate::common::{Limit, now, pragmas, sleep};
+use crate::common::{Limit, host, now, pragmas, sleep};
 use crate::measure::Work;
 use crate::reading::Reading;
 use std::path::{Path, PathBuf};

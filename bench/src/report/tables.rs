@@ -1,6 +1,6 @@
 //! A table for each group, and one of the bars.
 
-use crate::check::{Verdict, verdicts};
+use crate::check::{Standing, Verdict, verdicts};
 use crate::results::{GroupResult, Instructions, Results, SideResult, Spread, spread};
 use std::fmt::Write;
 
@@ -51,11 +51,15 @@ fn heading(results: &Results) -> String {
 
 fn bars(results: &Results) -> String {
     let mut text = String::from("## Bars\n\n| bar | figure | | |\n|---|---:|---|---|\n");
-    for Verdict { what, bound, value, passed } in verdicts(results) {
+    for Verdict { what, bound, value, standing } in verdicts(results) {
         let value = value.map_or_else(|why| why, figure);
-        let passed = passed
-            .map_or("not measured by --quick", |passed| if passed { "pass" } else { "**FAIL**" });
-        let _ = writeln!(text, "| {what} | {value} | {bound} | {passed} |");
+        let standing = match standing {
+            Standing::Passed => "pass",
+            Standing::Missed => "**FAIL**",
+            Standing::NotMeasured => "not measured by --quick",
+            Standing::Conceded(why) => &format!("ahead of us: {why}"),
+        };
+        let _ = writeln!(text, "| {what} | {value} | {bound} | {standing} |");
     }
     text + "\n"
 }
