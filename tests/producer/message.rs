@@ -55,6 +55,23 @@ fn what_is_not_told_is_null() {
 }
 
 #[test]
+fn what_is_not_told_is_not_left_over_from_the_message_before() {
+    let mut shop = Shop::new();
+    let (tx, outbox) = shop.begin();
+    let told = placed().key(1).header("tenant", "north").content_type("text/plain");
+    let told = told.expires_after(Duration::from_secs(60));
+    outbox.enqueue_all(&tx, [told, placed()]).unwrap();
+    tx.commit().unwrap();
+    let told = |column: &str| {
+        let counted = format!("SELECT group_concat({column} IS NOT NULL, '') FROM outbox_message");
+        shop.read::<String>(&counted)
+    };
+    for column in ["key", "headers", "content_type", "expires_at_ms"] {
+        assert_eq!(told(column), "10", "{column}");
+    }
+}
+
+#[test]
 fn a_header_is_replaced_by_a_second_one_of_its_name() {
     let mut shop = Shop::new();
     shop.enqueue(placed().header("tenant", "north").header("tenant", "south")).unwrap();

@@ -1,8 +1,9 @@
 //! What gives way under a transaction: the message is not written, and the caller knows.
 
-use super::super::support::{Shop, begin, order, placed};
+use super::super::support::{SetClock, Shop, begin, order, placed};
 use super::{caused_by_sqlite, check};
 use std::fs;
+use std::time::Duration;
 use surehand::rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use surehand::{ErrorKind, limits};
 
@@ -147,6 +148,20 @@ fn a_file_that_was_deleted_takes_no_message() {
     check(&error, ErrorKind::Replaced, false, &says);
     drop(tx);
     assert!(!shop.path.exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_deleted_between_two_messages_takes_no_second_one() {
+    let clock = SetClock::new();
+    let mut shop = Shop::with(|database| database.clock(clock.clone()));
+    let path = shop.path.clone();
+    let (tx, outbox) = shop.begin();
+    outbox.enqueue(&tx, placed()).unwrap();
+    fs::remove_file(&path).unwrap();
+    clock.forward(Duration::from_millis(1));
+    let error = outbox.enqueue(&tx, placed()).unwrap_err();
+    check(&error, ErrorKind::Replaced, false, &["nothing was written"]);
 }
 
 #[cfg(unix)]
