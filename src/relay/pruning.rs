@@ -34,6 +34,8 @@ const KEEP_NOTES_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pruning {
     more: bool,
+    /// Up to where all had settled the log at the last look.
+    settled_to: Option<Seq>,
     /// How many were settled since the last look, and when they are looked at if no more come.
     gathered: Option<(Seq, TickMs)>,
     /// When settled messages that are kept for a while may go, by the wall clock.
@@ -42,7 +44,7 @@ pub(super) struct Pruning {
 
 impl Pruning {
     pub(super) fn new() -> Self {
-        Self { more: true, gathered: None, kept_until_ms: None }
+        Self { more: true, settled_to: None, gathered: None, kept_until_ms: None }
     }
 
     /// So many places were settled.
@@ -91,8 +93,8 @@ impl Pruning {
     }
 
     /// Deletes what every subscription has settled and nobody wants to keep: as much as was settled
-    /// since the last time and a little more, and then a slice until its time is over, which is
-    /// asked for the first time when no more is owed. Says whether anything was written.
+    /// by all since the last look and a little more, and then a slice until its time is over, which
+    /// is asked for the first time when no more is owed. Says whether anything was written.
     pub(super) fn cycle(
         &mut self,
         connection: &Connection,
@@ -103,9 +105,12 @@ impl Pruning {
         if !self.is_due(now) {
             return Ok(false);
         }
-        let owed = self.gathered.take().map_or(0, |(count, _)| count + count / CATCH_UP);
+        let gathered = self.gathered.take().map_or(0, |(count, _)| count);
         let from = prune::pruned_to(connection)?;
         let settled = subscription::hold(connection)?.unwrap_or(from);
+        // Somebody who held it may have gone, which nobody's work pays for.
+        let owed = gathered.min(settled - self.settled_to.replace(settled).unwrap_or(from));
+        let owed = owed + owed / CATCH_UP;
         let slice = settled.min(from + SLICE.max(owed));
         let kept = if keep_ms > 0 {
             prune::first_younger(connection, from, slice, (now.wall_ms, keep_ms))?
