@@ -2,7 +2,7 @@
 
 use super::service::{Counter, Running, counting, produce, shop, subscription};
 use crate::Outcome;
-use crate::common::{Limit, bytes_of, host, pragmas, sleep};
+use crate::common::{Limit, host, pragmas, sleep};
 use crate::measure::Work;
 use crate::reading::Reading;
 use crate::results::spread;
@@ -18,14 +18,16 @@ const AHEAD: u64 = 20_000;
 /// Windows of a run; the first few warm up.
 const WINDOWS: u64 = 50;
 const WARM_UP: usize = 2;
+/// So many of the first and of the last are compared.
+const COMPARED: usize = 10;
+const MEBIBYTE: f64 = 1_048_576.0;
 
 struct Window {
     handled: u64,
     rate: f64,
-    /// All files.
-    bytes: u64,
-    /// The producer's database, and the consumer's: the rest is their WALs.
+    /// The producer's database, and the consumer's.
     databases: [u64; 2],
+    wals: [u64; 2],
 }
 
 pub fn run(work: &Work) -> Outcome<Reading> {
@@ -92,27 +94,33 @@ fn windows(
         let rate = (now.0 - before.0) as f64 / (now.1 - before.1);
         let size = |name| std::fs::metadata(work.directory.join(name)).map_or(0, |file| file.len());
         let databases = ["shop.db", "consumer.db"].map(size);
-        windows.push(Window { handled: now.0, rate, bytes: bytes_of(&work.directory), databases });
+        let wals = ["shop.db-wal", "consumer.db-wal"].map(size);
+        windows.push(Window { handled: now.0, rate, databases, wals });
         before = now;
     }
     windows
 }
 
 fn compare(reading: &mut Reading, windows: &[Window]) -> Outcome<()> {
-    if windows.len() < WARM_UP + 10 {
+    if windows.len() < WARM_UP + 2 * COMPARED {
         return Err(format!("only {} windows", windows.len()).into());
     }
     let rates: Vec<_> = windows.iter().map(|window| window.rate).collect();
     let median = |rates: &[f64]| spread(rates.to_vec()).map_or(0.0, |spread| spread.median);
-    let first = median(&rates[WARM_UP..WARM_UP + 5]);
-    let last = median(&rates[rates.len() - 5..]);
-    let largest = |windows: &[Window]| windows.iter().map(|window| window.bytes).max().unwrap_or(0);
+    let first = median(&rates[WARM_UP..WARM_UP + COMPARED]);
+    let last = median(&rates[rates.len() - COMPARED..]);
+    let largest = |windows: &[Window]| {
+        windows.iter().map(|window| window.databases.iter().sum::<u64>()).max().unwrap_or(0)
+    };
     let (early, late) = windows.split_at(windows.len() / 2);
     reading.set("last by first", last / first);
-    reading.set("growth of files", largest(late) as f64 / largest(early) as f64);
+    reading.set("growth", largest(late) as f64 / largest(early) as f64);
+    reading.set("databases, MiB", largest(late) as f64 / MEBIBYTE);
+    let wal = windows.iter().flat_map(|window| window.wals).max().unwrap_or(0);
+    reading.set("WAL, MiB", wal as f64 / MEBIBYTE);
     let window = |window: &Window| {
-        let [shop, consumer] = window.databases;
-        json!([window.handled, window.rate.round(), window.bytes, shop, consumer])
+        let ([shop, consumer], [shop_wal, consumer_wal]) = (window.databases, window.wals);
+        json!([window.handled, window.rate.round(), shop, consumer, shop_wal, consumer_wal])
     };
     reading.set("windows", windows.iter().map(window).collect::<Vec<_>>());
     Ok(())

@@ -129,7 +129,8 @@ fn bounds() -> Vec<Bar> {
     let mut bars = vec![
         median("one enqueue, in raw inserts", inside, "inserts", AtMost(1.8)),
         median("rate after 10,000,000, by the first", after, "last by first", AtLeast(0.9)),
-        worst("growth of files over 10,000,000", after, "growth of files", 1.1),
+        worst("growth of the databases over 10,000,000", after, "growth", 1.1),
+        worst("the WAL's size over 10,000,000, MiB", after, "WAL, MiB", 64.0),
         ratio(
             "time of 10 subscriptions, by one",
             "subscriptions",

@@ -127,12 +127,13 @@ fn history(scale: Scale) -> Group {
     let side = ours(&count.to_string(), "history", &format!("--count {count} --batch 1024"));
     let fewer = count.min(2_000_000);
     let bare = floor(&fewer.to_string(), "end-to-end", &format!("--count {fewer} --batch 1024"));
-    let columns = ["rate", "last by first", "growth of files", "peak", "file"];
+    let columns = ["rate", "last by first", "growth", "databases, MiB", "WAL, MiB", "peak"];
     let sides = vec![side.about(count as f64 / 150_000.0).beside(&bare.name), bare.about(10.0)];
     group("history", "After many messages", &columns, sides).runs(1).note(
-        "One steady run in 50 windows: the median rate of the last five by that of the first five \
-         after two that warm up; and the largest size of all files in the second half by that in \
-         the first. The floor keeps every id, and its end to end rate stands beside.",
+        "One steady run in 50 windows: the median rate of the last ten by that of the first ten \
+         after two that warm up; how far the two databases have grown in the second half over \
+         the first; and the larger WAL, which has a bound of its own. The floor keeps every id, \
+         and its end to end rate stands beside.",
     )
 }
 

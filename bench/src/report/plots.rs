@@ -11,11 +11,12 @@ pub fn plots(results: &Results) -> Vec<(&'static str, Chart)> {
     let plots = [
         ("batch", batch(results)),
         ("backlog", backlog(results)),
-        ("history", history(results, 1, RATE, 1.0)),
-        ("files", history(results, 2, "all files, MiB", f64::from(1 << 20))),
+        ("history", history(results)),
+        ("files", files(results)),
         ("latency", latency(results)),
     ];
-    plots.into_iter().filter(|(_, chart)| !chart.lines.is_empty()).collect()
+    let has_points = |chart: &Chart| chart.lines.iter().any(|line| !line.points.is_empty());
+    plots.into_iter().filter(|(_, chart)| has_points(chart)).collect()
 }
 
 fn logarithmic(title: &'static str) -> Axis {
@@ -86,22 +87,35 @@ fn of_peer(results: &Results, peer: &str) -> Line {
     Line { name: peer.into(), points }
 }
 
-/// A column of the windows of the steady run.
-fn history(results: &Results, column: usize, title: &'static str, unit: f64) -> Chart {
+/// The windows of the steady run: their rate.
+fn history(results: &Results) -> Chart {
+    let lines = vec![column(results, 1, 1.0, "ours")];
+    Chart { title: "A steady run", x: linear(HANDLED), y: linear(RATE), lines }
+}
+
+fn files(results: &Results) -> Chart {
+    let mebibytes = |number, name| column(results, number, f64::from(1 << 20), name);
+    let lines = vec![
+        mebibytes(2, "producer's database"),
+        mebibytes(3, "consumer's database"),
+        mebibytes(4, "producer's WAL"),
+        mebibytes(5, "consumer's WAL"),
+    ];
+    let y = linear("MiB");
+    Chart { title: "Files during a steady run", x: linear(HANDLED), y, lines }
+}
+
+const HANDLED: &str = "messages handled before";
+
+fn column(results: &Results, number: usize, unit: f64, title: &str) -> Line {
     let reading = results.group("history").and_then(|group| group.sides.first()?.readings.first());
     let windows = reading.and_then(|reading| reading.more.get("windows")?.as_array());
     let point = |window: &Value| {
         let handled = window.get(0)?.as_f64()?;
-        Some((handled, window.get(column)?.as_f64()? / unit))
+        Some((handled, window.get(number)?.as_f64()? / unit))
     };
-    let points: Vec<_> = windows.into_iter().flatten().filter_map(point).collect();
-    let line = (!points.is_empty()).then(|| Line { name: name("ours"), points });
-    Chart {
-        title: if column == 1 { "A steady run" } else { "Files during a steady run" },
-        x: linear("messages handled before"),
-        y: linear(title),
-        lines: line.into_iter().collect(),
-    }
+    let points = windows.into_iter().flatten().filter_map(point).collect();
+    Line { name: name(title), points }
 }
 
 fn latency(results: &Results) -> Chart {
