@@ -70,12 +70,19 @@ struct Inner {
     durability: Durability,
     doorbell: Doorbell,
     keep_idempotency_keys: Duration,
-    host_checked: AtomicBool,
-    /// What the last look at the host found: nobody bounds it.
-    was_free: AtomicBool,
-    /// The millisecond in which the file was last seen in its place.
-    file_seen_ms: AtomicI64,
+    looks: Looks,
     ids: Ids,
+}
+
+/// What was found when the host was last looked at.
+#[derive(Debug, Default)]
+struct Looks {
+    /// Somebody has been told what its settings lose, if anything.
+    at_settings: AtomicBool,
+    /// Nobody bounds it.
+    was_free: AtomicBool,
+    /// The millisecond in which the file was in its place.
+    file_seen_ms: AtomicI64,
 }
 
 impl Outbox {
@@ -100,9 +107,7 @@ impl Outbox {
             durability,
             doorbell: Doorbell::new(),
             keep_idempotency_keys: DAY,
-            host_checked: AtomicBool::new(false),
-            was_free: AtomicBool::new(false),
-            file_seen_ms: AtomicI64::new(WallMs::MIN),
+            looks: Looks::default(),
             ids: Ids::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -119,9 +124,7 @@ impl Outbox {
             durability: durability.clone(),
             doorbell: doorbell.clone(),
             keep_idempotency_keys: time,
-            host_checked: AtomicBool::new(false),
-            was_free: AtomicBool::new(false),
-            file_seen_ms: AtomicI64::new(WallMs::MIN),
+            looks: Looks::default(),
             ids: Ids::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -251,16 +254,16 @@ impl Outbox {
 
     /// Whether the last look at the host found nobody who bounds it.
     fn was_free(&self) -> bool {
-        self.inner.was_free.load(Ordering::Relaxed)
+        self.inner.looks.was_free.load(Ordering::Relaxed)
     }
 
     /// Whether the file is in its place, asked once in a millisecond: each time would cost half an
-    /// insert, and between here and the commit lies more.
+    /// insert, and what happens between here and the commit is not seen either.
     fn check_file(&self, now_ms: WallMs) -> Result<()> {
-        let Inner { database, file, file_seen_ms, .. } = &*self.inner;
-        if file_seen_ms.load(Ordering::Relaxed) != now_ms {
+        let Inner { database, file, looks, .. } = &*self.inner;
+        if looks.file_seen_ms.load(Ordering::Relaxed) != now_ms {
             file.check(database.path())?;
-            file_seen_ms.store(now_ms, Ordering::Relaxed);
+            looks.file_seen_ms.store(now_ms, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -274,10 +277,11 @@ impl Outbox {
         })?;
         let found = found.filter(|store| store.id == self.inner.store);
         let found = found.ok_or_else(|| wrong_database(None))?;
-        if !self.inner.host_checked.swap(true, Ordering::Relaxed) {
+        let looks = &self.inner.looks;
+        if !looks.at_settings.swap(true, Ordering::Relaxed) {
             warn_of_losses(&Durability::of(connection)?);
         }
-        self.inner.was_free.store(!found.bounded, Ordering::Relaxed);
+        looks.was_free.store(!found.bounded, Ordering::Relaxed);
         Ok(if found.bounded { Host::Bounded } else { Host::Free })
     }
 }

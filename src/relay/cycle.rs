@@ -18,7 +18,7 @@ use crate::store::{delivery, stats, transaction};
 use crate::transport::{Settler, Sink};
 use crate::wake::Doorbell;
 use rusqlite::Connection;
-use std::cell::Cell;
+use std::cell::OnceCell;
 use std::time::Duration;
 
 /// Due messages, and bytes of their payloads, that one cycle appends: none keeps others waiting for
@@ -104,7 +104,7 @@ impl Open {
         let turns: Vec<_> = round.doorbells.iter().map(|bell| bell.turnstile().enter()).collect();
         transaction::begin(&self.connection)?;
         let from = database.now().tick;
-        let worked = Cell::new(None);
+        let worked = OnceCell::new();
         let done = self.work(all, round).and_then(|mut done| {
             let began = database.now().tick;
             if round.closing {
@@ -114,11 +114,11 @@ impl Open {
             let keep_ms = round.keep_settled_ms;
             let is_over = || {
                 let now = database.now().tick;
-                worked.set(worked.get().or(Some(now)));
+                worked.get_or_init(|| now);
                 now - began >= round.prune_for
             };
             done.wrote |= self.pruning.cycle(&self.connection, keep_ms, is_over, round.now)?;
-            worked.set(worked.get().or(Some(database.now().tick)));
+            worked.get_or_init(|| database.now().tick);
             if done.wrote {
                 transaction::commit(&self.connection)?;
             } else {
@@ -138,7 +138,7 @@ impl Open {
             send(&all[index], hello, sending, &sinks[index]);
         }
         self.checkpoints.if_due(&mut self.connection);
-        Ok(Held { from, to, worked: worked.get().unwrap_or(to) - from, messages })
+        Ok(Held { from, to, worked: worked.into_inner().unwrap_or(to) - from, messages })
     }
 
     fn work(&mut self, all: &mut [Served], round: &Round<'_>) -> Result<Done> {

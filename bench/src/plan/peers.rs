@@ -84,9 +84,9 @@ fn few(scale: Scale) -> Vec<Row> {
 fn many(scale: Scale) -> Vec<Row> {
     let batches = enqueue(scale, "batches", "Enqueue, 100 a commit", "--batch 100");
     let mut rows = vec![Row { all_settings: true, ..batches }];
-    // Filling a million takes some peers long: only in the settings that are compared.
     rows.extend([1_000, 100_000].map(|count| handle(scale, count)));
     rows.push(Row { all_settings: true, ..handle(scale, 300_000) });
+    // Filling a million takes some peers long: only in the settings that are compared.
     rows.push(handle(scale, 1_000_000));
     let title = "From a commit in another process to its handler";
     rows.push(latency(scale, "latency-elsewhere", title));
