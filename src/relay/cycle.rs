@@ -31,6 +31,8 @@ pub(super) struct Open {
     pub(super) store: StoreId,
     reader: Reader,
     data_version: i64,
+    /// Where the log ended at the last look.
+    last_seq: Seq,
     /// When the next scheduled message is due, by the wall clock.
     pub(super) next_due_ms: Option<i64>,
     pub(super) pruning: Pruning,
@@ -68,15 +70,25 @@ impl Open {
         })?;
         let checkpoints = Checkpoints::by_hand(&connection)?;
         let data_version = stats::data_version(&connection)?;
+        let last_seq = log::last_seq(&connection)?;
         let next_due_ms = log::next_due(&connection)?;
         let reader = Reader::new(store);
         let pruning = Pruning::new();
-        Ok(Self { connection, store, reader, data_version, next_due_ms, pruning, checkpoints })
+        Ok(Self {
+            connection,
+            store,
+            reader,
+            data_version,
+            last_seq,
+            next_due_ms,
+            pruning,
+            checkpoints,
+        })
     }
 
     /// Whether another connection committed since the last look (the one statement of an idle
-    /// relay), and then where the log ends.
-    pub(super) fn notice(&mut self) -> Result<Option<Seq>> {
+    /// relay), and then where the log ends, and how many messages came.
+    pub(super) fn notice(&mut self) -> Result<Option<(Seq, usize)>> {
         let version = stats::data_version(&self.connection)?;
         if version == self.data_version {
             return Ok(None);
@@ -84,7 +96,9 @@ impl Open {
         self.data_version = version;
         self.next_due_ms = log::next_due(&self.connection)?;
         self.pruning.notice(&self.connection)?;
-        log::last_seq(&self.connection).map(Some)
+        let last_seq = log::last_seq(&self.connection)?;
+        let came = last_seq - std::mem::replace(&mut self.last_seq, last_seq);
+        Ok(Some((last_seq, usize::try_from(came).unwrap_or(0))))
     }
 
     /// Runs one IMMEDIATE transaction, and sends what it recorded as sent. Messages are read and
@@ -147,6 +161,7 @@ impl Open {
         if !round.closing && self.next_due_ms.is_some_and(|due| due <= now_ms) {
             done.wrote |= log::append_due(&self.connection, now_ms, SLICE)? > 0;
             self.next_due_ms = log::next_due(&self.connection)?;
+            self.last_seq = log::last_seq(&self.connection)?;
             done.appended = true;
         }
         for (index, served) in all.iter_mut().enumerate() {
@@ -236,4 +251,39 @@ fn send(served: &Served, hello: Hello, sending: Sending, sink: &Sink) {
     let stated = !statement.is_empty();
     let settler = Settler::new(hello.incarnation, request, envelopes.len(), stated, sink.clone());
     served.transport.deliver(hello.request(statement, envelopes), settler);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pruning::tests::{NOW, append, message};
+    use super::{Open, Round};
+    use crate::database::Database;
+    use crate::store::{self, Role, log};
+    use std::time::Duration;
+
+    #[test]
+    fn how_many_came_is_told_with_each_commit_of_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::new(directory.path().join("shop.db"));
+        let host = store::open(&database, Role::Outbox).unwrap();
+        append(&host, 2);
+        let mut open = Open::new(store::open(&database, Role::Outbox).unwrap()).unwrap();
+        assert_eq!(open.notice().unwrap(), None, "what was there is no news");
+        append(&host, 3);
+        assert_eq!(open.notice().unwrap(), Some((5, 3)));
+        assert_eq!(open.notice().unwrap(), None);
+        log::schedule(&host, &message(0), NOW.wall_ms).unwrap();
+        assert_eq!(open.notice().unwrap(), Some((5, 0)), "it is not in the log yet");
+        let round = Round {
+            now: NOW,
+            closing: false,
+            most: 1,
+            keep_settled_ms: 0,
+            prune_for: Duration::ZERO,
+            doorbells: &[],
+        };
+        open.cycle(&database, &mut [], &[], &round).unwrap();
+        append(&host, 1);
+        assert_eq!(open.notice().unwrap(), Some((7, 1)), "what the relay appended is its own");
+    }
 }

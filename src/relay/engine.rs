@@ -17,11 +17,6 @@ use crate::wake::Doorbell;
 use rusqlite::Connection;
 use std::time::Duration;
 
-/// A cycle with fewer messages than this follows the others' own commits and crowds nobody.
-const CROWDING: usize = 32;
-/// Somebody who wrote so lately will write again.
-const LATELY_MS: i64 = 100;
-
 /// What is to be done next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -39,7 +34,6 @@ pub(super) struct Engine {
     served: Vec<Served>,
     keep_settled_ms: i64,
     doorbells: Vec<Doorbell>,
-    others_wrote: TickMs,
     share: Share,
     retry_open: TickMs,
     failures: u32,
@@ -55,7 +49,6 @@ impl Engine {
             served: Vec::new(),
             keep_settled_ms: 0,
             doorbells: Vec::new(),
-            others_wrote: TickMs::MIN / 2,
             share: Share::new(),
             retry_open: TickMs::MIN,
             failures: 0,
@@ -111,14 +104,15 @@ impl Engine {
     /// relay.
     pub(super) fn notice(&mut self) -> Result<bool> {
         let Some(open) = &mut self.open else { return Ok(false) };
-        let last_seq = match open.notice() {
-            Ok(Some(last_seq)) => last_seq,
+        let (last_seq, came) = match open.notice() {
+            Ok(Some(news)) => news,
             Ok(None) => return Ok(false),
             // The next step opens anew, and looks at everything.
             Err(error) => return self.recover(error, self.now()).map(|_| true),
         };
         mistake!(WakeUpLost: return Ok(false));
-        self.others_wrote = self.now().tick;
+        let tick = self.database.now().tick;
+        self.share.others_wrote(tick, came);
         self.served.iter_mut().for_each(|served| served.check_end(last_seq));
         self.look_again();
         Ok(true)
@@ -171,16 +165,12 @@ impl Engine {
     fn cycle(&mut self, sinks: &[Sink], now: Moment) -> Result<()> {
         let Self { open, served, closing, keep_settled_ms, share, database, doorbells, .. } = self;
         let Some(open) = open else { return Ok(()) };
-        let (closing, keep_settled_ms, most) = (*closing, *keep_settled_ms, share.most());
-        let is_alone = now.tick - self.others_wrote >= LATELY_MS;
-        let prune_for = if is_alone { PRUNE_ALONE_FOR } else { PRUNE_BESIDE_FOR };
+        let tick = database.now().tick;
+        let (closing, keep_settled_ms, most) = (*closing, *keep_settled_ms, share.most(tick));
+        let prune_for = if share.is_alone(tick) { PRUNE_ALONE_FOR } else { PRUNE_BESIDE_FOR };
         let round = Round { now, closing, most, keep_settled_ms, prune_for, doorbells };
         let held = open.cycle(database, served, sinks, &round)?;
-        if is_alone {
-            share.alone();
-        } else if held.messages >= CROWDING || held.is_long() || open.pruning.is_due(now) {
-            share.held(&held);
-        }
+        share.held(&held, open.pruning.is_due(now));
         Ok(())
     }
 

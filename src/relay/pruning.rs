@@ -133,4 +133,4 @@ impl Pruning {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

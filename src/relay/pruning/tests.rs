@@ -8,34 +8,41 @@ use crate::store::{self, Role, log, prune, subscription, transaction};
 use rusqlite::Connection;
 use std::cell::Cell;
 
-const NOW: Moment = Moment { tick: 0, wall_ms: 1_000_000 };
+pub(in crate::relay) const NOW: Moment = Moment { tick: 0, wall_ms: 1_000_000 };
 
 /// An outbox with so many messages, all of them settled by its only subscription.
 fn settled(messages: u16) -> (tempfile::TempDir, Connection) {
     let directory = tempfile::tempdir().unwrap();
     let database = Database::new(directory.path().join("shop.db"));
     let connection = store::open(&database, Role::Outbox).unwrap();
-    transaction::begin(&connection).unwrap();
-    let mut log = log::Appender::new(&connection);
-    for number in 0..messages {
-        let id = MessageId::from_bytes([number.to_le_bytes()[0]; 16]);
-        let parts = Parts {
-            topic: "order.placed".into(),
-            key: None,
-            headers: None,
-            content_type: None,
-            payload: Vec::new(),
-        };
-        let checksum = fingerprint(id, &parts);
-        let created_at_ms = NOW.wall_ms;
-        let new = log::NewMessage { id, created_at_ms, expires_at_ms: None, checksum, parts };
-        log.add(new).unwrap();
-    }
-    log.flush().unwrap();
+    append(&connection, messages);
     let id = SubscriptionId::from_bytes([1; 16]);
     subscription::create(&connection, "main", id, ">", i64::from(messages)).unwrap();
-    transaction::commit(&connection).unwrap();
     (directory, connection)
+}
+
+/// Commits so many messages.
+pub(in crate::relay) fn append(connection: &Connection, messages: u16) {
+    transaction::begin(connection).unwrap();
+    let mut log = log::Appender::new(connection);
+    for number in 0..messages {
+        log.add(message(number)).unwrap();
+    }
+    log.flush().unwrap();
+    transaction::commit(connection).unwrap();
+}
+
+pub(in crate::relay) fn message(number: u16) -> log::NewMessage {
+    let id = MessageId::from_bytes([number.to_le_bytes()[0]; 16]);
+    let parts = Parts {
+        topic: "order.placed".into(),
+        key: None,
+        headers: None,
+        content_type: None,
+        payload: Vec::new(),
+    };
+    let checksum = fingerprint(id, &parts);
+    log::NewMessage { id, created_at_ms: NOW.wall_ms, expires_at_ms: None, checksum, parts }
 }
 
 /// The only subscription has settled so many.
