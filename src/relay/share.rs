@@ -6,9 +6,9 @@
 //! longer than that afterwards, and takes a fifth of the time at the most. It saves its share up
 //! for a moment, so that a message that comes alone goes at once.
 //!
-//! Who brings many messages with one commit holds the lock for longer than that: beside such a
-//! producer a relay takes as many at a time as it brought, without a rest, and half of the time.
-//! With less it would fall behind, and there is nobody to whom a short hold would be of use.
+//! Who brings many messages at a time holds the lock for longer than that: beside such a producer a
+//! relay takes as many at a time as it brought, and half of the time; with less it falls behind. A
+//! host of small commits waits for both of them then.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) struct Held {
 const LATELY: Duration = Duration::from_millis(100);
 /// A cycle with fewer messages than this follows the others' own commits and crowds nobody.
 const CROWDING: usize = 32;
-/// Inserting so many takes longer than a short hold.
+/// Who brings so many is a producer: inserting them takes about as long as a short hold.
 const MANY: usize = 256;
 /// Free time for each unit of held time.
 const FREE_PER_HELD: u32 = 4;
@@ -58,7 +58,7 @@ impl Held {
 pub(super) struct Share {
     /// Until when others are taken to write.
     others_until: Duration,
-    /// How many messages a producer brought with one commit, and until when that counts.
+    /// How many messages a producer brought between two looks, and until when that counts.
     brought: (usize, Duration),
     /// When all that was held will have been paid for with free time.
     paid_at: Duration,
@@ -244,6 +244,9 @@ mod tests {
         assert_eq!(share.free_at(), Duration::ZERO);
         share.held(&held(1_000 * MS, MS / 10, 1), true);
         assert!(share.free_at() > 1_000 * MS, "but who goes on deleting does");
+        let mut share = beside(0);
+        share.held(&held(1_000 * MS, MS, 1), false);
+        assert!(share.free_at() > 1_000 * MS, "and who holds it for long");
     }
 
     #[test]
